@@ -1,0 +1,58 @@
+# What one does here. `make` alone lists it.
+.DEFAULT_GOAL := help
+.PHONY: help install lock demo test lint bench docs serve console clean
+
+# The lock is resolved on Python 3.11; later ones work too.
+PYTHON ?= $(shell for python in python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: .venv/.installed ## Build .venv from requirements.lock (again only when the lock or pyproject.toml changed)
+
+.venv/.installed: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Backhaul needs Python 3.11 or later; name one with make install PYTHON=..." >&2; exit 1; }
+	@echo "Installing into .venv; the first time takes a minute or two."
+	@rm -f $@
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --no-compile --no-deps --require-hashes --requirement requirements.lock
+	@$(PIP) install --no-compile --no-deps --no-index --no-build-isolation --editable .
+	@# Compiled here on every core, so that the first command does not pay for it; a package's own broken sample file is no reason to stop.
+	@$(BIN)/python -m compileall -q -q -j 0 .venv/lib backhaul flows tasks || true
+	@touch $@
+
+lock: install ## Resolve the dependencies anew into requirements.lock (versions and hashes only)
+	@$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --extra dev --no-annotate --no-header \
+		--no-emit-options --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
+
+demo: install ## Run the whole of Backhaul against simulated vendors
+	@$(BIN)/backhaul demo
+
+test: install ## Run the tests
+	@$(BIN)/pytest
+
+lint: install ## Check style, types, the direction of imports, and that no file names a registry or a machine
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python scripts/check_files.py
+
+bench: install ## Measure the numbers that docs promise
+	@$(BIN)/python -m benchmarks
+
+docs: install ## Write the generated pages of docs/ anew
+	@$(BIN)/python -m scripts.write_docs
+
+serve: install ## Start the webhook receiver on 127.0.0.1:8787
+	@$(BIN)/backhaul serve
+
+console: install ## Open the operators' console
+	@$(BIN)/backhaul console
+
+clean: ## Remove the environment and every cache
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,61 @@
+"""The call budget of one vendor key: a strict sliding window, shared by everyone in the process who uses the key."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+WINDOW = 60.0  # seconds; vendors document limits a minute, and a sliding window is safe for fixed windows too
+
+
+class Budget:
+    """At most `calls` calls in any 60 seconds. Thread-safe. `clock` and `sleep` are in seconds."""
+
+    def __init__(self, calls: int, *, sleep: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic) -> None:
+        if calls < 1:
+            raise ValueError("a budget is at least one call a minute")
+        self._made: deque[float] = deque(maxlen=calls)
+        self.calls = calls
+        self._paused_until = 0.0
+        self._sleep = sleep
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def spend(self, patience: float | None = None) -> float:
+        """Take one call, waiting for it as long as need be. Returns 0.
+
+        With `patience`, a wait known to be longer than that is not begun: nothing is spent, and the seconds to wait are returned.
+        """
+        waited = 0.0
+        while True:
+            with self._lock:
+                now = self._clock()
+                free_at = self._made[0] + WINDOW if len(self._made) == self.calls else now
+                wait = max(free_at, self._paused_until) - now
+                if wait <= 0:
+                    self._made.append(now)
+                    return 0.0
+            if patience is not None and waited + wait > patience:
+                return wait
+            self._sleep(wait)
+            waited += wait
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody on this key call for so many seconds: the vendor has said that it is too much."""
+        with self._lock:
+            self._paused_until = max(self._paused_until, self._clock() + seconds)
+
+
+_BUDGETS: dict[tuple[str, str], Budget] = {}
+_BUDGETS_LOCK = threading.Lock()
+
+
+def budget_for(vendor: str, merchant: str, per_minute: int) -> Budget:
+    """The one budget of this process for a merchant's key at a vendor. A changed limit starts a new one."""
+    with _BUDGETS_LOCK:
+        budget = _BUDGETS.get((vendor, merchant))
+        if budget is None or budget.calls != per_minute:
+            budget = _BUDGETS[vendor, merchant] = Budget(per_minute)
+        return budget

@@ -1,0 +1,68 @@
+"""What a vendor says when it says no: every error envelope in use, read into one code and one message."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+MESSAGE_LIMIT = 200
+_EMAIL = re.compile(r"[^\s@'\"<>]+@[^\s@'\"<>]+")
+_WORDS = ("message", "content", "detail")
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A vendor's refusal: its own code where it gives one, and its words, cut and without e-mail addresses."""
+
+    code: str | None
+    message: str | None
+
+
+def tidy(text: str) -> str:
+    """A vendor's words, fit to store and show: one line, at most 200 characters, no e-mail address."""
+    return _EMAIL.sub("[e-mail]", " ".join(text.split()))[:MESSAGE_LIMIT]
+
+
+def complaint(body: bytes) -> Complaint | None:
+    """The complaint in a body, or None when the body is not one of the known envelopes.
+
+    Known: Loop's nine (contracts/loop.md, section 5) and MasonHub's `{"message": …}` (contracts/masonhub.md, section 7),
+    `false` among them. A body that holds a record is never a complaint, whatever else it holds.
+    """
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if value is False:
+        return Complaint(None, None)
+    return _of(value) if isinstance(value, dict) and "id" not in value else None
+
+
+def _of(value: dict[str, Any]) -> Complaint | None:
+    inner = value.get("error", value.get("errors"))
+    if isinstance(inner, list):
+        inner = inner[0] if inner else None
+    if isinstance(inner, str):
+        return Complaint(_code(value), tidy(inner))
+    source = inner if isinstance(inner, dict) and (_message(inner) or _code(inner)) else value
+    message, code = _message(source), _code(source)
+    if message is None and code is None:
+        return None
+    if source is value and isinstance(inner, dict) and inner:
+        fields = ", ".join(sorted(str(name) for name in inner))  # a validation error names its fields beside the message
+        message = f"{message or code} ({fields})"
+    return Complaint(code, tidy(message) if message else None)
+
+
+def _message(source: dict[str, Any]) -> str | None:
+    return next((source[word] for word in _WORDS if isinstance(source.get(word), str) and source[word]), None)
+
+
+def _code(source: dict[str, Any]) -> str | None:
+    for word in ("http_code", "code"):  # the gateway puts the status in `code` and the symbol in `http_code`
+        if isinstance(source.get(word), str | int) and not isinstance(source[word], bool):
+            return str(source[word])[:60]
+    return None

@@ -1,0 +1,56 @@
+"""Frames from columns, and the bookkeeping of values that did not parse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from backhaul.connectors.parse import UNPARSED, Scalar
+from backhaul.domain.schema import Frame
+
+Columns = dict[str, list[Any]]
+
+
+class Unreadable:
+    """The wire fields that did not parse, row by row, for one checked column."""
+
+    def __init__(self) -> None:
+        self._fields: dict[int, list[str]] = {}
+
+    def parse(self, field: str, values: Iterable[Scalar], parser: Callable[[Scalar], Any]) -> list[Any]:
+        """A column of parsed values. One that does not parse becomes None, and its row is marked with the field's wire name."""
+        column = list(map(parser, values))
+        if UNPARSED in column:
+            for row, value in enumerate(column):
+                if value is UNPARSED:
+                    column[row] = None
+                    self.mark(row, field)
+        return column
+
+    def mark(self, row: int, field: str) -> None:
+        """Note that a field of a row did not parse."""
+        self._fields.setdefault(row, []).append(field)
+
+    def column(self, rows: int) -> list[str | None]:
+        """The checked column: comma-joined wire names, None where all is well."""
+        column: list[str | None] = [None] * rows
+        for row, fields in self._fields.items():
+            column[row] = ",".join(fields)
+        return column
+
+
+def frame(table: Frame, columns: Columns) -> pd.DataFrame:
+    """The columns as a frame of `table`, in its order, dtype object, None where absent."""
+    return pd.DataFrame({name: columns[name] for name in table.all_columns}, dtype=object)
+
+
+def empty(table: Frame) -> pd.DataFrame:
+    """A frame of `table` without rows."""
+    return frame(table, {name: [] for name in table.all_columns})
+
+
+def picked(records: Sequence[Any], field: str) -> list[Any]:
+    """One attribute of every record."""
+    return [getattr(record, field) for record in records]

@@ -1,0 +1,212 @@
+"""Loop's returns API: reading returns without losing any, and acting on them once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Self
+
+import msgspec
+from pydantic import SecretStr
+
+from backhaul.config import LoopSettings
+from backhaul.connectors import parse
+from backhaul.connectors.base import ReturnBatch
+from backhaul.connectors.http import Http, Observe, budget_for
+from backhaul.connectors.loop import answers, endpoints
+from backhaul.connectors.loop.answers import AsnRow, Webhook
+from backhaul.connectors.loop.endpoints import FLAG, NOTE, NOTE_LIMIT, NOTES, PROCESS, RETURNS, Action
+from backhaul.connectors.loop.normalise import normalise
+from backhaul.connectors.loop.paginate import Ask, Pager, Row
+from backhaul.connectors.loop.wire import PageWire, PeekWire, WebhooksWire, WebhookWire
+from backhaul.connectors.redact import fingerprint
+from backhaul.errors import PermanentVendorError, StructuralError, TransientVendorError
+
+Found = dict[str, tuple[datetime | None, bytes]]  # by return id: its updated_at, and the record
+
+_PEEK = msgspec.json.Decoder(PeekWire)
+_PATH_SAFE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class LoopClient:
+    """One merchant's Loop account. Reads raise VendorError when they cannot be made, StructuralError when an answer has no shape to use."""
+
+    def __init__(self, http: Http) -> None:
+        self.http = http
+
+    @classmethod
+    def connect(cls, settings: LoopSettings, *, merchant: str, api_key: SecretStr, observe: Observe | None = None) -> Self:
+        """A client for the account in `settings`, on the merchant's shared call budget."""
+        return cls(
+            Http(
+                settings.base_url,
+                {endpoints.AUTH_HEADER: api_key.get_secret_value()},
+                vendor="loop",
+                merchant=merchant,
+                budget=budget_for("loop", merchant, settings.requests_per_minute),
+                credential=settings.api_key,
+                scope=endpoints.SCOPE,
+                observe=observe,
+            )
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.http.close()
+
+    def list_returns(self, state: str, start: datetime, end: datetime) -> list[bytes]:
+        """The raw records in one state whose `updated_at` is from `start` to `end`, both inclusive, each once, the newest of it.
+
+        Raises ValueError for a range over 120 days, which Loop refuses: split it.
+        """
+        return [raw for _, raw in self._pass(state, start, end).values()]
+
+    def returns(self, start: datetime, end: datetime, states: Sequence[str] = RETURNS.states) -> ReturnBatch:
+        """The returns updated from `start` to `end`, normalised, from one pass a state over the same fixed range.
+
+        A return that two passes show is taken as it was last updated; where that ties, as the later pass saw it.
+        """
+        found: Found = {}
+        for state in states:
+            for key, (updated_at, raw) in self._pass(state, start, end).items():
+                _keep_newest(found, key, updated_at, raw)
+        return normalise([raw for _, raw in found.values()], "list")
+
+    def details(self, return_id: str) -> ReturnBatch:
+        """One return as it is now: one row, or none when Loop does not know the id."""
+        body = self.http.read(endpoints.DETAILS_PATH, {"return_id": return_id}, operation="details")
+        record = answers.details_record(body, f"{self.http.merchant}: return {return_id}")
+        return normalise([] if record is None else [record], "details")
+
+    def asn(self, start: date, end: date) -> list[AsnRow]:
+        """The advance shipping notice report for these days, both included."""
+        body = self.http.read(endpoints.ASN_PATH, {"from": start.isoformat(), "to": end.isoformat()}, operation="asn")
+        return answers.asn_rows(body, f"{self.http.merchant}: the ASN report")
+
+    def process(self, return_id: str) -> None:
+        """Ask Loop to process a return. Success means queued, not done. Raises RefusedError when Loop says no."""
+        self._act(PROCESS, return_id)
+
+    def flag(self, return_id: str) -> None:
+        """Stop a return for a person to look at. Raises RefusedError when Loop says no."""
+        self._act(FLAG, return_id)
+
+    def note(self, return_id: str, text: str) -> None:
+        """Write a note on a return, under 255 characters (ValueError otherwise). Raises RefusedError when Loop says no."""
+        if not text or len(text) >= NOTE_LIMIT:
+            raise ValueError(f"a note has 1 to {NOTE_LIMIT - 1} characters, this one {len(text)}")
+        self._act(NOTE, return_id, {"content": text})
+
+    def notes(self, return_id: str) -> list[str]:
+        """The texts of a return's notes."""
+        reply = self.http.fetch(_path(NOTES, return_id), accept=(endpoints.NO_NOTES_STATUS,), operation=NOTES.name)
+        if reply.status == endpoints.NO_NOTES_STATUS and reply.body.strip() != b"false":
+            raise PermanentVendorError(f"{self.http.merchant}: Loop does not give the notes of return {return_id} ({reply.status})")
+        return answers.note_texts(reply.body, f"{self.http.merchant}: notes of return {return_id}")
+
+    def webhooks(self) -> list[Webhook]:
+        """The shop's webhook subscriptions. Needs the scope developer_tools."""
+        body = self.http.read(endpoints.WEBHOOKS_PATH, operation="webhooks")
+        return [answers.webhook(wire) for wire in self._decode(body, WebhooksWire, "the webhook list").webhooks]
+
+    def create_webhook(self, topic: str, trigger: str, url: str) -> Webhook:
+        """Subscribe, active at once. Raises TransientVendorError, uncertain, when the answer is not a subscription."""
+        wanted = {"topic": topic, "trigger": trigger, "url": url, "status": "active"}  # the default status is contradictory
+        body = self.http.write("POST", endpoints.WEBHOOKS_PATH, wanted, operation="create_webhook")
+        try:
+            return answers.webhook(msgspec.json.decode(body, type=WebhookWire))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            message = f"{self.http.merchant}: Loop's answer to the new webhook is not one"
+            raise TransientVendorError(message, is_certain=False) from None
+
+    def update_webhook(self, webhook_id: str, topic: str, trigger: str, url: str, status: str) -> None:
+        """Change a subscription; all of it is sent."""
+        wanted = {"topic": topic, "trigger": trigger, "url": url, "status": status}
+        self.http.write("PUT", f"{endpoints.WEBHOOKS_PATH}/{_safe(webhook_id)}", wanted, operation="update_webhook")
+
+    def _act(self, action: Action, return_id: str, json: dict[str, str] | None = None) -> None:
+        body = self.http.write("POST", _path(action, return_id), json, operation=action.name)
+        answers.require_done(body, f"{self.http.merchant}: {action.name} of return {return_id}")
+
+    def _pass(self, state: str, start: datetime, end: datetime) -> Found:
+        """One state over one range, in full (see `paginate`)."""
+        if start.tzinfo is None or end.tzinfo is None:
+            raise ValueError("a range of time is aware")
+        if end - start > RETURNS.max_window:
+            raise ValueError(f"Loop lists at most {RETURNS.max_window.days} days at once; split the range")
+        pager, found = Pager(start, end), Found()
+        while (ask := pager.next()) is not None:
+            records, has_more = self._page(state, ask)
+            rows: list[Row] = []
+            for record in records:
+                row, raw = _row(record)
+                rows.append(row)
+                _keep_newest(found, row.key, row.updated_at, raw)
+            pager.feed(rows, has_more)
+        return found
+
+    def _page(self, state: str, ask: Ask) -> tuple[Sequence[msgspec.Raw], bool]:
+        """One list call: its records, and whether Loop says that there are more. Both documented shapes are read, whatever was asked."""
+        params: dict[str, str | int] = {
+            "from": _wire_time(ask.start),
+            "to": _wire_time(ask.end, up=True),
+            "filter": RETURNS.filter,
+            "state": state,
+        }
+        if ask.is_paginated:
+            params |= {"paginate": "true", "pageSize": RETURNS.page_size}
+        body = self.http.read(RETURNS.path, params, operation="list_returns")
+        if body.lstrip().startswith(b"["):
+            return self._decode(body, list[msgspec.Raw], "the list of returns"), False
+        page = self._decode(body, PageWire, "the list of returns")
+        return page.returns, bool(page.nextPageUrl)
+
+    def _decode(self, body: bytes, shape: Any, what: str) -> Any:
+        try:
+            return msgspec.json.decode(body, type=shape)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            why = str(error) if isinstance(error, msgspec.MsgspecError) else error.__class__.__name__
+            raise StructuralError(f"{self.http.merchant}: {what} has a shape that Loop does not document: {why}") from None
+
+
+def _row(record: msgspec.Raw) -> tuple[Row, bytes]:
+    """What paging needs of a record, however bad the rest of it is, and its bytes."""
+    raw = bytes(record)
+    try:
+        peek = _PEEK.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return Row(fingerprint(raw), None), raw
+    key = parse.ident(peek.id) if isinstance(peek.id, str | int) else None
+    moment = parse.time(peek.updated_at) if isinstance(peek.updated_at, str) else None
+    return Row(key or fingerprint(raw), moment if isinstance(moment, datetime) else None), raw
+
+
+def _keep_newest(found: Found, key: str, updated_at: datetime | None, raw: bytes) -> None:
+    known = found.get(key)
+    if known is None or known[0] is None or (updated_at is not None and updated_at >= known[0]):
+        found[key] = (updated_at, raw)
+
+
+def _wire_time(moment: datetime, *, up: bool = False) -> str:
+    """`2022-01-01T00:00:00.000Z`. Finer than a millisecond, a start is rounded down and an end up, so that nothing falls between."""
+    moment = moment.astimezone(UTC)
+    if up and moment.microsecond % 1000:
+        moment += timedelta(milliseconds=1)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def _path(action: Action, return_id: str) -> str:
+    return action.path.format(id=_safe(return_id))
+
+
+def _safe(ident: str) -> str:
+    if not _PATH_SAFE.fullmatch(ident):
+        raise PermanentVendorError(f"{ident[:40]!r} is not an id that Loop can have given out; nothing was sent")
+    return ident

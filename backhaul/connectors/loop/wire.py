@@ -1,0 +1,148 @@
+"""What Backhaul takes from Loop's JSON: the wanted fields alone, none of them personal, unknown ones ignored.
+
+Types are as wide as the contract (contracts/loop.md, sections 3 and 6): the same id is a string in the list and an integer in
+the details, amounts are strings but sometimes numbers. A record fails to decode only when its structure is wrong.
+No struct can be part of a cycle, so the many ones are kept out of the garbage collector's sight.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from backhaul.connectors.parse import Scalar
+
+
+class PhpDate(msgspec.Struct, omit_defaults=True, gc=False):
+    """A PHP DateTime as JSON, as `outcomes_processed_at` has it."""
+
+    date: Scalar = None
+    timezone: Scalar = None
+
+
+class Refund(msgspec.Struct, omit_defaults=True, gc=False):
+    """One refund, from `refunds` or from `shopify_refund_object`; that there is one is what counts."""
+
+    id: Scalar = None
+    amount: Scalar = None
+    currency: Scalar = None
+    provider_refund_id: Scalar = None
+
+
+class LineWire(msgspec.Struct, omit_defaults=True, gc=False):
+    """One returned unit. `variant_title` is in the details only, where `title` leaves the variant out."""
+
+    line_item_id: Scalar = None
+    product_id: Scalar = None
+    variant_id: Scalar = None
+    sku: Scalar = None
+    barcode: Scalar = None
+    title: Scalar = None
+    variant_title: Scalar = None
+    price: Scalar = None
+    discount: Scalar = None
+    tax: Scalar = None
+    refund: Scalar = None
+    return_reason: Scalar = None
+    parent_return_reason: Scalar = None
+    outcome: Scalar = None
+    returned_at: Scalar = None
+
+
+class ReturnWire(msgspec.Struct, omit_defaults=True, gc=False):
+    """One return, from the list, the details or a webhook."""
+
+    id: Scalar = None
+    state: Scalar = None
+    created_at: Scalar = None
+    updated_at: Scalar = None
+    edited_at: Scalar = None
+    order_id: Scalar = None
+    order_name: Scalar = None
+    outcome: Scalar = None
+    currency: Scalar = None
+    return_product_total: Scalar = None
+    return_discount_total: Scalar = None
+    return_tax_total: Scalar = None
+    return_total: Scalar = None
+    return_credit_total: Scalar = None
+    exchange_total: Scalar = None
+    gift_card: Scalar = None
+    handling_fee: Scalar = None
+    refund: Scalar = None
+    upsell: Scalar = None
+    carrier: Scalar = None
+    tracking_number: Scalar = None
+    label_status: Scalar = None
+    destination_id: Scalar = None
+    was_processed: Scalar = None
+    outcomes_processed_at: dict[str, PhpDate | Scalar] | list[PhpDate | Scalar] | Scalar = None
+    refunds: list[Refund] | Refund | Scalar = None
+    shopify_refund_object: list[Refund] | Refund | Scalar = None
+    line_items: list[LineWire] | None = None
+
+
+class PageWire(msgspec.Struct):
+    """The paginated list. Unpaginated, the list is a bare array instead."""
+
+    returns: list[msgspec.Raw]
+    nextPageUrl: Any = None
+
+
+class PeekWire(msgspec.Struct):
+    """The two fields that paging and de-duplication need, whatever the rest looks like."""
+
+    id: Any = None
+    updated_at: Any = None
+
+
+class AsnWire(msgspec.Struct):
+    """One row of the ASN report."""
+
+    id: Scalar = None
+    return_line_item_id: Scalar = None
+    order_name: Scalar = None
+    state: Scalar = None
+    sku: Scalar = None
+    tracking_number: Scalar = None
+    created_at: Scalar = None
+    updated_at: Scalar = None
+
+
+class NoteWire(msgspec.Struct):
+    """One note on a return."""
+
+    content: Scalar = None
+
+
+class NotesWire(msgspec.Struct):
+    """The notes of a return, in the one of the two shapes that is not a bare array."""
+
+    notes: list[NoteWire]
+
+
+class WebhookWire(msgspec.Struct):
+    """One webhook subscription."""
+
+    id: Scalar = None
+    topic: Scalar = None
+    trigger: Scalar = None
+    url: Scalar = None
+    status: Scalar = None
+
+
+class WebhooksWire(msgspec.Struct):
+    """The subscriptions of a shop."""
+
+    webhooks: list[WebhookWire]
+
+
+WANTED = frozenset(
+    {
+        field.encode_name
+        for struct in (ReturnWire, LineWire, Refund, PhpDate)
+        for field in msgspec.structs.fields(struct)
+    }
+    | {"return_processed", "refund_processed", "gift_card_processed", "exchange_processed", "shop_cash_processed"}
+)

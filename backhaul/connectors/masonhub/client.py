@@ -1,0 +1,179 @@
+"""MasonHub as a warehouse: RMAs in batches of 30, looked up by their key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import msgspec
+from pydantic import SecretStr
+
+from backhaul.config import MasonHubSettings
+from backhaul.connectors import parse
+from backhaul.connectors.base import Outcome, ReceiptBatch, Rejected
+from backhaul.connectors.http import Http, Observe, budget_for
+from backhaul.connectors.masonhub import normalise as receipts
+from backhaul.connectors.masonhub.drafts import wire_form
+from backhaul.connectors.masonhub.endpoints import CALLBACKS_PATH, RMA_EVENT, RMAS, SCOPE, TERMINAL
+from backhaul.connectors.masonhub.normalise import Fact
+from backhaul.connectors.masonhub.results import Write, outcomes
+from backhaul.connectors.masonhub.wire import CallbackRecordWire, ListWire
+from backhaul.connectors.redact import fingerprint
+from backhaul.domain.rma import RmaDraft
+from backhaul.errors import PermanentVendorError, StructuralError
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A registered callback: what MasonHub tells, to which URL, in which version."""
+
+    id: str | None
+    url: str | None
+    message_type: str | None
+    api_version: str | None
+
+
+class MasonHub:
+    """One merchant's MasonHub account, a `Warehouse`.
+
+    Writes answer per record. A record that MasonHub's answer does not mention has no `Outcome`: take it as uncertain, and look it up.
+    """
+
+    name = "masonhub"
+    batch_size = RMAS.batch_size
+    must_close = False
+
+    def __init__(self, http: Http, *, send_order_id: bool = False) -> None:
+        self.http = http
+        self._send_order_id = send_order_id
+
+    @classmethod
+    def connect(cls, settings: MasonHubSettings, *, merchant: str, token: SecretStr, observe: Observe | None = None) -> Self:
+        """A client for the account in `settings`, on the merchant's shared call budget."""
+        http = Http(
+            settings.base_url,
+            {"Authorization": f"Bearer {token.get_secret_value().strip()}"},
+            vendor="masonhub",
+            merchant=merchant,
+            budget=budget_for("masonhub", merchant, settings.requests_per_minute),
+            credential=settings.token,
+            scope=SCOPE,
+            observe=observe,
+        )
+        return cls(http, send_order_id=settings.send_order_id)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close_connections()
+
+    def close_connections(self) -> None:
+        """Give the connections back."""
+        self.http.close()
+
+    def create(self, drafts: Sequence[RmaDraft]) -> list[Outcome]:
+        """Announce RMAs. EXISTS means that the key is taken: find it and adopt it."""
+        return self._write(Write.CREATE, "POST", [draft.return_id for draft in drafts], self._wire_forms(drafts))
+
+    def update(self, drafts: Sequence[RmaDraft]) -> list[Outcome]:
+        """Replace open RMAs, whole. NOT_OPEN once receiving has begun."""
+        return self._write(Write.UPDATE, "PUT", [draft.return_id for draft in drafts], self._wire_forms(drafts))
+
+    def cancel(self, return_ids: Sequence[str]) -> list[Outcome]:
+        """Withdraw open RMAs, by a DELETE with a body."""
+        return self._write(Write.CANCEL, "DELETE", return_ids, [{"customer_identifier": return_id} for return_id in return_ids])
+
+    def close(self, return_ids: Sequence[str]) -> list[Outcome]:
+        """MasonHub closes its RMAs itself (`must_close` is False), so this is never right to call."""
+        raise PermanentVendorError(f"{self.http.merchant}: MasonHub has no call that closes an RMA ({len(return_ids)} asked for)")
+
+    def find(self, return_ids: Sequence[str]) -> ReceiptBatch:
+        """The RMAs with these keys, as they are now, 30 a call; a deleted one only where no other has the key."""
+        facts: list[Fact] = []
+        rejected: list[Rejected] = []
+        wanted = list(dict.fromkeys(return_ids))
+        for first in range(0, len(wanted), RMAS.ids_per_call):
+            asked = wanted[first : first + RMAS.ids_per_call]
+            read, bad = receipts.decoded(self._search({"cid": ",".join(asked)}, expected=frozenset(asked), operation="find_rmas"))
+            facts += [fact for fact in read if fact.return_id in asked]  # a server that does not know cid sends everything
+            rejected += bad
+        return receipts.batch(receipts.newest(facts), rejected)
+
+    def news(self, since: datetime, until: datetime) -> ReceiptBatch:
+        """RMAs that the warehouse made itself and has received, by creation date: no other filter is offered."""
+        params = {"status": TERMINAL, "sdt": _wire_time(since), "edt": _wire_time(until)}
+        facts, rejected = receipts.decoded(self._search(params, expected=None, operation="list_rmas"))
+        return receipts.batch(receipts.newest([fact for fact in facts if fact.return_id is None]), rejected)
+
+    def callbacks(self) -> list[Callback]:
+        """The registered callbacks, of every message type."""
+        body = self.http.read(CALLBACKS_PATH, {"message_type": "all"}, operation="callbacks")
+        wires = self._decode(body, list[CallbackRecordWire], "the list of callbacks")
+        return [
+            Callback(parse.ident(wire.id), parse.text(wire.url), parse.text(wire.message_type), parse.text(wire.api_version))
+            for wire in wires
+        ]
+
+    def register_callback(self, url: str, token: str, version: str = "2.0") -> None:
+        """Have RMA events sent to `url`, with `token`. It may replace the one there is; the answer has two shapes, so read it back."""
+        wanted = [{"url": url, "message_type": RMA_EVENT, "api_version": version, "token": token}]
+        self.http.write("POST", CALLBACKS_PATH, wanted, operation="register_callback")
+
+    def _wire_forms(self, drafts: Sequence[RmaDraft]) -> list[Any]:
+        return [wire_form(draft, send_order_id=self._send_order_id) for draft in drafts]
+
+    def _write(self, write: Write, method: str, return_ids: Sequence[str], records: Sequence[Any]) -> list[Outcome]:
+        if len(records) > RMAS.batch_size:
+            raise ValueError(f"MasonHub takes {RMAS.batch_size} records a call, not {len(records)}")
+        if not records:
+            return []
+        operation = f"{write.value}_rmas"
+        body = self.http.write(method, RMAS.path, records, timeout=RMAS.write_timeout, operation=operation)
+        return outcomes(body, return_ids, write, f"{self.http.merchant}: {operation}")
+
+    def _search(self, params: dict[str, str], *, expected: frozenset[str] | None, operation: str) -> list[bytes]:
+        """All pages of a search. There is no count and no link: a page that is not full is the last (section 4.5).
+
+        With `expected` keys, reading stops too when each has been met. Raises StructuralError when pages repeat.
+        """
+        found: dict[str, bytes] = {}  # by the record's own bytes: pages shift while they are read
+        offset, missing = 0, set(expected or ())
+        while True:
+            page: dict[str, str | int] = {**params, "limit": RMAS.page_size, "offset": offset}
+            reply = self.http.fetch(RMAS.path, page, accept=(404,), operation=operation)
+            if reply.status == 404:  # "the records could not be found"
+                return list(found.values())
+            records, limit = self._page(reply.body)
+            known = len(found)
+            found.update((fingerprint(record), record) for record in records)
+            if expected is not None:
+                missing -= {fact.return_id for fact in receipts.decoded(records)[0] if fact.return_id is not None}
+            if len(records) < limit or (expected is not None and not missing):
+                return list(found.values())
+            if len(found) == known:
+                raise StructuralError(f"{self.http.merchant}: MasonHub sends the same page of RMAs at every offset")
+            offset += len(records)
+
+    def _page(self, body: bytes) -> tuple[list[bytes], int]:
+        """One page, and the size that the server keeps pages to: it says when it caps what was asked for."""
+        if body.lstrip().startswith(b"["):
+            return [bytes(raw) for raw in self._decode(body, list[msgspec.Raw], "the list of RMAs")], RMAS.page_size
+        page = self._decode(body, ListWire, "the list of RMAs")
+        limit = parse.count(page.limit)
+        return [bytes(raw) for raw in page.data], min(limit, RMAS.page_size) if isinstance(limit, int) and limit > 0 else RMAS.page_size
+
+    def _decode(self, body: bytes, shape: Any, what: str) -> Any:
+        try:
+            return msgspec.json.decode(body, type=shape)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            why = str(error) if isinstance(error, msgspec.MsgspecError) else error.__class__.__name__
+            raise StructuralError(f"{self.http.merchant}: {what} has a shape that MasonHub does not document: {why}") from None
+
+
+def _wire_time(moment: datetime) -> str:
+    if moment.tzinfo is None:
+        raise ValueError("a range of time is aware")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

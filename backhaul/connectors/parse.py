@@ -1,0 +1,97 @@
+"""Exact values from what vendors write: amounts, times, ids, counts. One odd value never fails a whole record.
+
+Every parser answers None for an absent value and `UNPARSED` for one that is there and makes no sense, so that the
+caller can name the field and the suites can quarantine the record. Results are cached: a page repeats its values.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from functools import lru_cache
+from typing import Final
+
+_cached = lru_cache(maxsize=1 << 16, typed=True)  # typed, because 1, 1.0 and True are one key otherwise
+
+Scalar = str | int | float | bool | None
+
+_AMOUNT = re.compile(r"[+-]?\d{1,15}(\.\d{1,8})?", re.ASCII)
+_COUNT = re.compile(r"\d{1,9}(\.0+)?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,6})?)?( ?(Z|[+-]\d{2}:?\d{2}))?)?", re.ASCII | re.IGNORECASE)
+
+
+class Unparsed(Enum):
+    """A value that is present and cannot be read."""
+
+    UNPARSED = "unparsed"
+
+
+UNPARSED: Final = Unparsed.UNPARSED
+
+
+@_cached
+def money(value: Scalar) -> Decimal | Unparsed | None:
+    """An amount in major units, exact. A blank string is not an amount: no vendor documents one, so it is not guessed to be zero."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return UNPARSED
+    text = value.strip() if isinstance(value, str) else repr(value)
+    return Decimal(text) if _AMOUNT.fullmatch(text) else UNPARSED
+
+
+@_cached
+def time(value: Scalar) -> datetime | Unparsed | None:
+    """An aware UTC time, from any of the formats in use; without a zone it is taken as UTC (contracts/loop.md, section 3)."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or not _DATE.fullmatch(value.strip()):
+        return UNPARSED
+    try:
+        moment = datetime.fromisoformat(value.strip().upper().replace(" Z", "Z").replace(",", "."))
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return UNPARSED
+
+
+@_cached
+def ident(value: Scalar) -> str | None:
+    """An id as text: vendors write the same id as a string here and as an integer there."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return text(value)
+
+
+@_cached
+def text(value: Scalar) -> str | None:
+    """Text, None when absent or blank. Numbers are written out, since examples mix them with strings."""
+    if value is None or isinstance(value, bool):
+        return None
+    written = value if isinstance(value, str) else repr(value)
+    return written if written.strip() else None
+
+
+@_cached
+def text_or_na(value: Scalar) -> str | None:
+    """Text, where the vendor also spells absent as N/A."""
+    written = text(value)
+    return None if written is None or written.strip().upper() == "N/A" else written
+
+
+@_cached
+def count(value: Scalar) -> int | Unparsed | None:
+    """A whole number of units, not negative. `"2"` and `2.0` count as 2."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return UNPARSED
+    written = value.strip() if isinstance(value, str) else repr(value)
+    return int(written.partition(".")[0]) if _COUNT.fullmatch(written) else UNPARSED
+
+
+@_cached
+def is_true(value: Scalar) -> bool:
+    """A flag, however it is spelled; absent is False."""
+    return value is True or value in (1, "1") or (isinstance(value, str) and value.strip().lower() == "true")

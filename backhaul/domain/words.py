@@ -1,0 +1,143 @@
+"""The closed vocabularies of Backhaul, as they are stored, logged and shown. A word that is not here is never guessed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class LoopState(StrEnum):
+    """State of a return in Loop."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REVIEW = "review"
+
+
+class Condition(StrEnum):
+    """Condition of a received unit, in the order in which units are assigned to lines."""
+
+    AVAILABLE = "available"
+    PENDING = "pending"
+    DAMAGED = "damaged"
+
+
+class LineOutcome(StrEnum):
+    """What became of one return line: the condition of its unit, or why it has none."""
+
+    AVAILABLE = "available"
+    PENDING = "pending"
+    DAMAGED = "damaged"
+    MISSING = "missing"  # the RMA is terminal and the unit is not in it
+    AWAITED = "awaited"  # the RMA is not terminal, or there is none
+    UNVERIFIABLE = "unverifiable"  # the line has no SKU
+
+
+class UnexpectedKind(StrEnum):
+    """Why received units belong to no return line."""
+
+    OVER = "over"  # more of a SKU than the return has
+    UNEXPECTED = "unexpected"  # a SKU that the return does not have
+
+
+class DecisionKind(StrEnum):
+    """Our verdict on a return."""
+
+    WAIT = "wait"
+    HOLD = "hold"
+    PROCESS = "process"
+    FLAG = "flag"
+    SKIP = "skip"
+
+
+class Reason(StrEnum):
+    """Why a decision is what it is."""
+
+    DAMAGED = "damaged"
+    MISSING = "missing"
+    UNEXPECTED = "unexpected"
+    UNVERIFIABLE = "unverifiable"
+    PENDING = "pending"
+    INSPECTION_OVERDUE = "inspection_overdue"
+    LOOP_CLOSED = "loop_closed"
+    LOOP_CANCELLED = "loop_cancelled"
+    LOOP_EXPIRED = "loop_expired"
+    LOOP_REVIEW = "loop_review"
+    RMA_REFUSED = "rma_refused"
+
+
+class DeliveryKind(StrEnum):
+    """A write we owe a vendor."""
+
+    RMA_CREATE = "rma.create"
+    RMA_UPDATE = "rma.update"
+    RMA_CANCEL = "rma.cancel"
+    RMA_CLOSE = "rma.close"
+    LOOP_NOTE = "loop.note"
+    LOOP_FLAG = "loop.flag"
+    LOOP_PROCESS = "loop.process"
+
+
+class DeliveryState(StrEnum):
+    """How far a delivery has come."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    ACCEPTED = "accepted"  # the vendor said yes; not yet read back
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"  # the vendor said no, often with HTTP 200
+    FAILED = "failed"  # accepted, then failed at the vendor
+    DEAD = "dead"  # permanent error, or out of attempts
+    SUPERSEDED = "superseded"  # a person acted first
+    SHADOW = "shadow"  # recorded only: the merchant is in shadow mode
+
+
+class ExceptionKind(StrEnum):
+    """Something that needs a person."""
+
+    UNKNOWN_CONDITION = "unknown_condition"
+    CORRECTION_AFTER_PROCESS = "correction_after_process"
+    CLEAN_AFTER_FLAG = "clean_after_flag"
+    EDIT_AFTER_RECEIVING = "edit_after_receiving"
+    RMA_REFUSED = "rma_refused"
+    UNVERIFIABLE = "unverifiable"
+    RECEIPT_QUARANTINED = "receipt_quarantined"
+    DELIVERY_REFUSED = "delivery_refused"
+    DELIVERY_FAILED = "delivery_failed"
+    DELIVERY_DEAD = "delivery_dead"
+    BLIND_RECEIPT = "blind_receipt"
+    ASN_ONLY = "asn_only"
+    ASN_MISMATCH = "asn_mismatch"
+    RMA_NOT_FOUND = "rma_not_found"
+    PROCESS_UNCONFIRMED = "process_unconfirmed"
+    CANCEL_AFTER_RECEIVING = "cancel_after_receiving"
+    SILENCE = "silence"
+    AUDIT_GAP = "audit_gap"
+
+    @property
+    def remedy(self) -> str:
+        """What an operator does about it, in one sentence."""
+        return REMEDIES[self]
+
+
+REMEDIES: dict[ExceptionKind, str] = {
+    ExceptionKind.UNKNOWN_CONDITION: "Ask the warehouse what the condition means; until it is known, its units count as pending.",
+    ExceptionKind.CORRECTION_AFTER_PROCESS: "The return is processed already: settle the difference with the warehouse or the customer.",
+    ExceptionKind.CLEAN_AFTER_FLAG: "Every unit is now available: look at the flagged return in Loop and process it there if you agree.",
+    ExceptionKind.EDIT_AFTER_RECEIVING: "Tell the warehouse of the change, since it no longer accepts edits of this RMA.",
+    ExceptionKind.RMA_REFUSED: "Put right what the warehouse objects to, then retry the RMA, or handle the return by hand.",
+    ExceptionKind.UNVERIFIABLE: "Give the product a SKU in the shop and wait for Loop to send it, or decide the return by hand in Loop.",
+    ExceptionKind.RECEIPT_QUARANTINED: "Ask the warehouse to correct the receipt, then run 'backhaul quarantine retry'.",
+    ExceptionKind.DELIVERY_REFUSED: "See in Loop or at the warehouse why it said no, and finish the return there by hand.",
+    ExceptionKind.DELIVERY_FAILED: "See in Loop why processing failed, put it right, then retry the delivery.",
+    ExceptionKind.DELIVERY_DEAD: "Read the last error of the delivery, put its cause right, then retry the delivery.",
+    ExceptionKind.BLIND_RECEIPT: "Find the return that this parcel belongs to with the warehouse, and settle it by hand.",
+    ExceptionKind.ASN_ONLY: "Look the return up in Loop: it was announced, yet the list of returns does not show it.",
+    ExceptionKind.ASN_MISMATCH: "Compare the return's lines in Loop with its shipping notice, and correct the one that is wrong.",
+    ExceptionKind.RMA_NOT_FOUND: "Ask the warehouse what became of the RMA, and create it again if it is gone.",
+    ExceptionKind.PROCESS_UNCONFIRMED: "Look at the return in Loop, and retry the delivery only if Loop has not processed it.",
+    ExceptionKind.CANCEL_AFTER_RECEIVING: "The parcel has arrived for a return that ended in Loop: settle it with the customer by hand.",
+    ExceptionKind.SILENCE: "Check with the vendor, and with 'backhaul doctor', that its webhooks and its API still reach us.",
+    ExceptionKind.AUDIT_GAP: "Run 'backhaul backfill' over the days named, then run the audit again.",
+}

@@ -1,0 +1,158 @@
+"""Loop returns, from a batch of frames to rows: keep what is news, check it, take it in whole or quarantine it whole."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from backhaul import checks
+from backhaul.connectors.base import Rejected, ReturnBatch
+from backhaul.domain import schema
+from backhaul.domain.keys import content_hash
+from backhaul.domain.windows import Window
+from backhaul.errors import StructuralError
+from backhaul.pipeline.session import Session
+from backhaul.store import bulk
+from backhaul.store.quarantine import Quarantined, known_quarantine, put_in_quarantine
+from backhaul.store.returns import ReturnRecord, known_returns, load_returns, make_record
+from backhaul.store.tables import watermarks
+
+SOURCE = "loop"
+_STRUCTURAL_COUNT, _STRUCTURAL_SHARE = 50, 0.2
+
+
+class Intake:
+    """Returns on their way in. `records` are those that say something new; `bad` those that broke a critical rule, or could not be read."""
+
+    def __init__(self, total: int, source: str) -> None:
+        self.total = total
+        self.source = source
+        self.records: list[ReturnRecord] = []
+        self.bad: list[Quarantined] = []
+        self.warnings: dict[str, list[tuple[str, str, str, str]]] = {}
+        self.high_water_at: datetime | None = None
+
+
+def keep_news(session: Session, batch: ReturnBatch, source: str, is_history: bool = False) -> Intake:
+    """Leave out what the store already holds, in rows or in quarantine, so that nothing is checked or written twice."""
+    intake = Intake(len(batch.returns) + len(batch.rejected), source)
+    records = _records(batch)
+    intake.high_water_at = max((r.updated_at for r in records if r.updated_at is not None), default=None)
+    with session.store.read() as connection:
+        known = known_returns(connection, session.merchant, [r.return_id for r in records if r.return_id])
+        in_quarantine = known_quarantine(connection, session.merchant, SOURCE)
+    for record in records:
+        before = known.get(record.return_id)
+        if (_key(record), record.content_hash) not in in_quarantine and (before is None or before.is_news(record, is_history)):
+            intake.records.append(record)
+    rejected = (_from_rejected(rejected) for rejected in batch.rejected)
+    intake.bad = [bad for bad in rejected if (bad.record_key, bad.content_hash) not in in_quarantine]
+    session.run.add("records_in", intake.total)
+    session.run.add("unchanged", intake.total - len(intake.records) - len(intake.bad))
+    return intake
+
+
+def check(session: Session, intake: Intake) -> Intake:
+    """Run the suites over what is news. A critical failure of any row moves its whole return to `bad`; a structural one raises."""
+    frames = (
+        pd.DataFrame([r.row for r in intake.records], columns=list(schema.RETURNS.all_columns), dtype=object),
+        pd.DataFrame([line for r in intake.records for line in r.lines], columns=list(schema.RETURN_LINES.all_columns), dtype=object),
+    )
+    if not intake.records:
+        return intake
+    owners = [place for place, record in enumerate(intake.records) for _ in record.lines]
+    broken: defaultdict[int, dict[str, str]] = defaultdict(dict)
+    reports = (
+        ("returns", checks.validate(frames[0], "returns", lines=frames[1]), range(len(intake.records))),
+        ("return_lines", checks.validate(frames[1], "return_lines"), owners),
+    )
+    for table, report, owner in reports:
+        if report.structural:
+            raise StructuralError(f"{session.merchant}: {report.structural[0]}; nothing of this window was loaded")
+        for failure in report.failures:
+            place = owner[failure.row]
+            if failure.severity == "critical":
+                broken[place][failure.rule] = failure.description
+            else:
+                found = intake.warnings.setdefault(intake.records[place].return_id, [])
+                found.append((table, failure.rule, failure.severity, failure.description))
+    intake.bad += [_quarantined(intake.records[place], rules) for place, rules in sorted(broken.items())]
+    intake.records = [record for place, record in enumerate(intake.records) if place not in broken]
+    if len(intake.bad) >= _STRUCTURAL_COUNT and len(intake.bad) >= _STRUCTURAL_SHARE * intake.total:
+        rules = sorted({rule for bad in intake.bad for rule in bad.rules})
+        raise StructuralError(
+            f"{session.merchant}: {len(intake.bad)} of {intake.total} returns break {', '.join(rules)}; "
+            "Loop's answers have changed or are damaged, nothing of this window was loaded"
+        )
+    return intake
+
+
+def load(session: Session, intake: Intake, *, completes: Window | None = None, is_history: bool = False) -> None:
+    """Write an intake in one transaction. When it `completes` a sync's window, the watermark moves in the same one.
+
+    The watermark is the newest source time taken in, never past the window's end: a date from the future must not hide what comes before it.
+    """
+    now = session.clock()
+    with session.store.write(session.merchant) as connection:
+        loaded = load_returns(
+            connection,
+            session.merchant,
+            intake.records,
+            source=intake.source,
+            is_history=is_history,
+            warehouse_for=session.settings.warehouse_for,
+            warnings=intake.warnings,
+            run_id=session.run.run_id,
+            now=now,
+        )
+        put_in_quarantine(connection, session.merchant, SOURCE, intake.bad, session.run.run_id, now)
+        if completes is not None:
+            newest = min(intake.high_water_at or completes.start, completes.end)
+            _move_watermark(connection, session.merchant, max(newest, completes.start))
+    session.run.add("records_out", loaded)
+    session.run.add("unchanged", len(intake.records) - loaded)
+    session.run.add("quarantined", len(intake.bad))
+
+
+def watermark(connection: sa.Connection, merchant: str) -> datetime | None:
+    """The newest Loop time taken in, or None before the first sync."""
+    query = sa.select(watermarks.c.high_water_at).where(watermarks.c.merchant == merchant, watermarks.c.source == SOURCE)
+    return connection.execute(query).scalar()
+
+
+def _move_watermark(connection: sa.Connection, merchant: str, high_water_at: datetime) -> None:
+    before = watermark(connection, merchant)
+    if before is None or high_water_at > before:
+        bulk.upsert(connection, watermarks, ("merchant", "source", "high_water_at"), [(merchant, SOURCE, high_water_at)])
+
+
+def _records(batch: ReturnBatch) -> list[ReturnRecord]:
+    """One record a return; lines follow their return in the frame, and belong to it by place, so that even one without an id keeps its own."""
+    rows = batch.returns.to_numpy(dtype=object).tolist()
+    by_return: defaultdict[str | None, list[Sequence[Any]]] = defaultdict(list)
+    for line in batch.lines.to_numpy(dtype=object).tolist():
+        by_return[line[0]].append(line)
+    return [make_record(row, by_return[row[0]], body) for row, body in zip(rows, batch.bodies, strict=True)]
+
+
+def _key(record: ReturnRecord) -> str:
+    return record.return_id or f"sha256:{record.content_hash}"
+
+
+def _quarantined(record: ReturnRecord, rules: dict[str, str]) -> Quarantined:
+    order_name = record.row[schema.RETURNS.columns.index("order_name")]
+    reason = " ".join(f"{rule}: {words}" for rule, words in sorted(rules.items()))
+    return Quarantined(_key(record), order_name, tuple(sorted(rules)), reason, record.body, record.content_hash)
+
+
+def _from_rejected(rejected: Rejected) -> Quarantined:
+    return Quarantined(
+        rejected.record_key, rejected.order_name, (rejected.rule,), f"{rejected.rule}: {rejected.reason}", rejected.body, content_hash([rejected.body])
+    )
+
+

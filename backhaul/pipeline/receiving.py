@@ -1,0 +1,170 @@
+"""Warehouse news, from a batch of frames to rows: poll what may have changed, check it, load it or quarantine it whole."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from backhaul import checks
+from backhaul.connectors.base import ReceiptBatch
+from backhaul.domain import schema
+from backhaul.domain.keys import content_hash
+from backhaul.domain.words import ExceptionKind
+from backhaul.errors import StructuralError
+from backhaul.pipeline.session import Session
+from backhaul.store import bulk, polls
+from backhaul.store.exceptions import raise_exception, resolve_exception
+from backhaul.store.quarantine import Quarantined, known_quarantine, put_in_quarantine
+from backhaul.store.receipts import ReceiptRecord, known_rmas, load_receipts, make_record
+from backhaul.store.tables import check_results, events
+
+_EVENT = ("merchant", "source", "channel", "topic", "record_key", "body_hash", "body", "occurred_at", "received_at", "handled_at", "run_id")
+_NEWS_DAYS = 14  # how far back the warehouse's own RMAs are looked for
+
+
+def poll(session: Session, warehouse: str) -> ReceiptBatch:
+    """Ask a warehouse about every RMA that may have news, within the sync's budget, and for those it made itself."""
+    client, settings, now = session.warehouses[warehouse], session.settings, session.clock()
+    limits = getattr(settings, warehouse)
+    with session.store.read() as connection:
+        by_us = settings.policy.announce != "off"
+        keys = polls.keys_to_poll(connection, session.merchant, warehouse, now, limits.correction_days, by_us)
+    asked = keys[: limits.poll_calls_per_sync * client.batch_size]
+    session.run.add("polled", len(asked))
+    session.run.add("left_for_next_sync", len(keys) - len(asked))
+    batches = [client.find(asked)] if asked else []
+    batches.append(client.news(now - timedelta(days=_NEWS_DAYS), now))
+    if len(asked) < len(keys):
+        with session.store.write(session.merchant) as connection:
+            polls.note_polled(connection, session.merchant, asked, now)
+    return _joined(batches)
+
+
+def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str = "poll") -> None:
+    """Check what is news in a batch and write it in one transaction; what breaks a critical rule is quarantined, and its return waits."""
+    now = session.clock()
+    records = _records(batch)
+    with session.store.read() as connection:
+        known = known_rmas(connection, session.merchant, [record.rma_key for record in records])
+        in_quarantine = known_quarantine(connection, session.merchant, warehouse)
+    news = [
+        record
+        for record in records
+        if (record.rma_key, record.content_hash) not in in_quarantine and (record.rma_key not in known or known[record.rma_key].is_news(record))
+    ]
+    good, bad, warnings = _check(session, news)
+    for rejected in batch.rejected:
+        quarantined = Quarantined(
+            rejected.record_key, rejected.order_name, (rejected.rule,), f"{rejected.rule}: {rejected.reason}", rejected.body, content_hash([rejected.body])
+        )
+        if (quarantined.record_key, quarantined.content_hash) not in in_quarantine:
+            bad.append(quarantined)
+    if not good and not bad:
+        return
+    with session.store.write(session.merchant) as connection:
+        loaded = load_receipts(connection, session.merchant, warehouse, good, run_id=session.run.run_id, now=now)
+        put_in_quarantine(connection, session.merchant, warehouse, bad, session.run.run_id, now)
+        _write_events(connection, session, warehouse, channel, loaded)
+        _write_exceptions(connection, session, loaded, bad)
+        columns = ("merchant", "table_name", "record_key", "rule", "severity", "description", "found_at", "run_id")
+        bulk.insert(connection, check_results, columns, [(session.merchant, *warning, now, session.run.run_id) for warning in warnings])
+    session.run.add("receipts_in", len(news) + len(batch.rejected))
+    session.run.add("receipts_out", len(loaded))
+    session.run.add("quarantined", len(bad))
+
+
+def _joined(batches: Sequence[ReceiptBatch]) -> ReceiptBatch:
+    return ReceiptBatch(
+        pd.concat([batch.receipts for batch in batches], ignore_index=True),
+        pd.concat([batch.lines for batch in batches], ignore_index=True),
+        [body for batch in batches for body in batch.bodies],
+        [rejected for batch in batches for rejected in batch.rejected],
+    )
+
+
+def _records(batch: ReceiptBatch) -> list[ReceiptRecord]:
+    lines: defaultdict[str, list[Sequence[Any]]] = defaultdict(list)
+    for line in batch.lines.to_numpy(dtype=object).tolist():
+        lines[line[0]].append(line)
+    rows = batch.receipts.to_numpy(dtype=object).tolist()
+    return [make_record(row, lines[row[0]], body) for row, body in zip(rows, batch.bodies, strict=True)]
+
+
+def _check(session: Session, news: Sequence[ReceiptRecord]) -> tuple[list[ReceiptRecord], list[Quarantined], list[tuple[str, str, str, str, str]]]:
+    if not news:
+        return [], [], []
+    owners = [place for place, record in enumerate(news) for _ in record.lines]
+    frames = (
+        ("receipts", pd.DataFrame([r.row for r in news], columns=list(schema.RECEIPTS.all_columns), dtype=object), range(len(news))),
+        (
+            "receipt_lines",
+            pd.DataFrame([line for r in news for line in r.lines], columns=list(schema.RECEIPT_LINES.all_columns), dtype=object),
+            owners,
+        ),
+    )
+    broken: defaultdict[int, dict[str, str]] = defaultdict(dict)
+    warnings: list[tuple[str, str, str, str, str]] = []
+    for table, frame, owner in frames:
+        report = checks.validate(frame, table)
+        if report.structural:
+            raise StructuralError(f"{session.merchant}: {report.structural[0]}; no receipt of this poll was loaded")
+        for failure in report.failures:
+            if failure.severity == "critical":
+                broken[owner[failure.row]][failure.rule] = failure.description
+            else:
+                warnings.append((table, news[owner[failure.row]].rma_key, failure.rule, failure.severity, failure.description))
+    good = [record for place, record in enumerate(news) if place not in broken]
+    bad = [
+        Quarantined(
+            news[place].rma_key,
+            news[place].values["manifest_id"],
+            tuple(sorted(rules)),
+            " ".join(f"{rule}: {words}" for rule, words in sorted(rules.items())),
+            news[place].body,
+            news[place].content_hash,
+        )
+        for place, rules in sorted(broken.items())
+    ]
+    return good, bad, warnings
+
+
+def _write_events(connection: sa.Connection, session: Session, warehouse: str, channel: str, loaded: Sequence[ReceiptRecord]) -> None:
+    """Keep what the warehouse said, as it said it. A webhook's events are kept by the receiver, before anything is made of them."""
+    if channel == "webhook":
+        return
+    now = session.clock()
+    rows = [
+        (
+            *(session.merchant, warehouse, channel, f"rma.{record.values['event_status']}", record.rma_key, record.content_hash, record.body),
+            *(record.values["as_of"], now, now, session.run.run_id),
+        )
+        for record in loaded
+    ]
+    bulk.insert(connection, events, _EVENT, rows)
+
+
+def _write_exceptions(connection: sa.Connection, session: Session, loaded: Sequence[ReceiptRecord], bad: Sequence[Quarantined]) -> None:
+    now, run_id = session.clock(), session.run.run_id
+    for record in loaded:
+        return_id = record.values["return_id"]
+        if return_id is None and record.lines:
+            units = sum(line[5] or 0 for line in record.lines)
+            why = f"the warehouse received {units} units in a parcel that belongs to no RMA ({record.values['package_id'] or 'no tracking number'})"
+            raise_exception(connection, session.merchant, ExceptionKind.BLIND_RECEIPT, record.rma_key, why, return_id=None, run_id=run_id, now=now)
+        resolve_exception(connection, session.merchant, ExceptionKind.RECEIPT_QUARANTINED, record.rma_key, now)
+    for record in bad:
+        raise_exception(
+            connection,
+            session.merchant,
+            ExceptionKind.RECEIPT_QUARANTINED,
+            record.record_key,
+            record.reason,
+            return_id=record.record_key,
+            run_id=run_id,
+            now=now,
+        )

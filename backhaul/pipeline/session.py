@@ -1,0 +1,111 @@
+"""One merchant's session: the store, the vendors' clients, the terms, the run. Everything a step needs, opened once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from backhaul.config import MerchantSettings, Settings, resolve
+from backhaul.connectors.base import Warehouse
+from backhaul.connectors.http import Observe
+from backhaul.connectors.loop.client import LoopClient
+from backhaul.connectors.registry import connect_warehouse
+from backhaul.domain.plan import Terms
+from backhaul.domain.policy import Policy
+from backhaul.domain.reasons import Reasons
+from backhaul.store.engine import Store
+from backhaul.store.runs import Run, finish_run, start_run
+from backhaul.store.tables import reason_codes
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The time, aware. The only clock of the program; tests hand in their own."""
+    return datetime.now(UTC)
+
+
+class Session:
+    """What the steps of a merchant's run share. Not a dataclass: Prefect looks into those when a task takes one."""
+
+    def __init__(
+        self, store: Store, merchant: str, settings: MerchantSettings, run: Run, loop: LoopClient, warehouses: dict[str, Warehouse], clock: Clock
+    ) -> None:
+        self.store = store
+        self.merchant = merchant
+        self.settings = settings
+        self.run = run
+        self.loop = loop
+        self.warehouses = warehouses
+        self.clock = clock
+        policy = settings.policy
+        self.policy = Policy(policy.unexpected, policy.pending_hold_days, policy.announce)
+        self.reasons = Reasons(settings.reasons)
+
+    def terms(self, warehouse: str) -> Terms:
+        """What the merchant and one of its warehouses lay down for every return."""
+        return Terms(self.policy, self.reasons, self.settings.mode, self.warehouses[warehouse].must_close)
+
+
+def warehouse_names(settings: MerchantSettings) -> list[str]:
+    """The warehouses that a merchant's returns go to."""
+    return sorted({settings.warehouse, *settings.routes.values()})
+
+
+def check_secrets(settings: Settings, merchants: list[str]) -> None:
+    """Resolve every secret that a run of these merchants needs. Raises ConfigError for the first that cannot be."""
+    for merchant in merchants:
+        mine = settings.merchant(merchant)
+        resolve(mine.loop.api_key, f"merchants.{merchant}.loop.api_key")
+        for name in warehouse_names(mine):
+            if name == "masonhub" and mine.masonhub is not None:
+                resolve(mine.masonhub.token, f"merchants.{merchant}.masonhub.token")
+            if name == "airhouse" and mine.airhouse is not None:
+                resolve(mine.airhouse.api_key, f"merchants.{merchant}.airhouse.api_key")
+
+
+@contextmanager
+def open_session(
+    settings: Settings,
+    store: Store,
+    merchant: str,
+    flow: str,
+    *,
+    trigger: str,
+    flow_run_id: str | None = None,
+    clock: Clock = utc_now,
+    observe: Observe | None = None,
+) -> Iterator[Session]:
+    """A session whose run is recorded from its first moment to its last, whatever happens in between."""
+    mine = settings.merchant(merchant)
+    run = start_run(store, flow, merchant, trigger, clock(), flow_run_id)
+    try:
+        with ExitStack() as stack:
+            key = resolve(mine.loop.api_key, f"merchants.{merchant}.loop.api_key")
+            loop = stack.enter_context(LoopClient.connect(mine.loop, merchant=merchant, api_key=key, observe=observe))
+            warehouses = {name: connect_warehouse(name, merchant, mine, observe) for name in warehouse_names(mine)}
+            session = Session(store, merchant, mine, run, loop, warehouses, clock)
+            _keep_reason_codes(session)
+            yield session
+    except BaseException as error:
+        first_line = (str(error).splitlines() or [""])[0][:500]
+        finish_run(store, run, clock(), f"{error.__class__.__name__}: {first_line}".rstrip(": "))
+        raise
+    finish_run(store, run, clock())
+
+
+def _keep_reason_codes(session: Session) -> None:
+    """Keep the config's table of reasons where the coverage view can read it."""
+    wanted = session.reasons.table
+    mine = reason_codes.c.merchant == session.merchant
+    with session.store.read() as connection:
+        stored = {row.reason: row.code for row in connection.execute(sa.select(reason_codes).where(mine))}
+    if stored == wanted:
+        return
+    with session.store.write(session.merchant) as connection:
+        connection.execute(sa.delete(reason_codes).where(mine))
+        for reason, code in sorted(wanted.items()):
+            connection.execute(sa.insert(reason_codes).values(merchant=session.merchant, reason=reason, code=code))

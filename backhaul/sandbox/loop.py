@@ -1,0 +1,272 @@
+"""Loop's endpoints: who is let in, details, return actions, notes, webhooks, destinations (loop.md 1, 2, 5, 6.2 and 6.4 to 6.9).
+
+A refusal of an action comes with HTTP 200 in one of several envelopes, an acceptance is the bare literal `true` (quirk 1).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+
+from backhaul.sandbox.app import Call, Operation, Reply, Vendor, as_json
+from backhaul.sandbox.loop_hooks import TOPICS, TRIGGERS
+from backhaul.sandbox.loop_list import asn_report, list_returns
+from backhaul.sandbox.loop_state import Return, Subscription
+from backhaul.sandbox.loop_wire import DESTINATIONS, FIRST_PROVIDER_ORDER, details_record, iso_ms
+from backhaul.sandbox.world import World
+
+UNKNOWN = "No return found with this ID."
+MAX_NOTE = 255
+
+
+def admit(world: World, call: Call, operation: Operation) -> Reply | None:
+    """401 for a missing key, a wrong one or one without the scope; 429 over the limit. None lets the call through."""
+    merchant = world.merchants.get(call.merchant)
+    scopes = merchant.loop.keys.get(call.headers.get("x-authorization", "")) if merchant else None
+    if merchant is None or scopes is None or operation.scope not in scopes:
+        if merchant is not None and merchant.loop.options.unauthorised_form == "errors":
+            return as_json({"errors": "Unauthorized."}, 401)
+        return as_json({"error": {"code": "401", "http_code": "GEN-UNAUTHORIZED", "message": "Unauthorized."}}, 401)
+    return _over_limit(world, call)
+
+
+def _over_limit(world: World, call: Call) -> Reply | None:
+    options = world.loop(call.merchant).options
+    if options.rate_limit is None:
+        return None
+    key, now = call.headers["x-authorization"], time.monotonic()
+    began, used = world.windows.get(key, (now, 0))
+    if now - began >= options.rate_window:
+        began, used = now, 0
+    world.windows[key] = (began, used + 1)
+    if used < options.rate_limit:
+        return None
+    wait = max(1, round(began + options.rate_window - now))
+    return as_json({"message": "Too Many Attempts."}, 429, Retry_After=str(wait), X_RateLimit_Limit=str(options.rate_limit))
+
+
+def _refusal(message: str, code: str | None = None) -> Reply:
+    return as_json({"errors": {"message": message} | ({"code": code} if code else {})})
+
+
+def details(world: World, call: Call) -> Reply:
+    """GET /warehouse/return/details: one object with integer ids; no match is HTTP 200 with an error inside (envelope 7)."""
+    account, query = world.loop(call.merchant), call.query
+    if "return_id" in query:
+        item = account.get(query["return_id"])
+    else:
+        name, provider_id = query.get("order_name", "").lstrip("#"), query.get("order_id", "")
+        number = int(name) if name.isdigit() else int(provider_id) - FIRST_PROVIDER_ORDER if provider_id.isdigit() else -1
+        item = next(reversed(account.of_order(number)), None)
+    if item is None:
+        return as_json({"error": {"message": UNKNOWN}})
+    return as_json(details_record(item))
+
+
+def _accept(world: World, call: Call, item: Return) -> Reply:
+    world.journal.effect(call.merchant, call.operation, str(item.id))
+    return Reply(world.loop(call.merchant).options.success_literal)
+
+
+def process(world: World, call: Call) -> Reply:
+    """POST …/process: queues the work. Closed and flagged are refused with a code, cancelled, expired and review with a bare message."""
+    account = world.loop(call.merchant)
+    item = account.get(call.path["return_id"])
+    if item is None:
+        return _refusal(UNKNOWN)
+    text = f"Return is {item.state} and therefore cannot be processed."
+    if item.state == "closed":
+        return _refusal(text, "UNPROCESSABLE_RETURN")
+    if item.is_flagged and not account.options.can_process_flagged:
+        return _refusal(text, "UNPROCESSABLE_FLAGGED_RETURN")
+    if item.state in ("cancelled", "expired") or (item.state == "review" and not item.is_flagged):
+        return as_json({"message": text})
+    reply = _accept(world, call, item)
+    account.queue_processing(item)
+    return reply
+
+
+def flag(world: World, call: Call) -> Reply:
+    """POST …/flag: refused where nothing can be processed; a second flag changes nothing."""
+    account = world.loop(call.merchant)
+    item = account.get(call.path["return_id"])
+    if item is None:
+        return _refusal(UNKNOWN)
+    if item.state in ("closed", "cancelled", "expired"):
+        return _refusal(f"Return is {item.state} and therefore cannot be flagged.", "UNPROCESSABLE_RETURN")
+    if not item.is_flagged:
+        account.flag(item.id)
+    return _accept(world, call, item)
+
+
+def cancel(world: World, call: Call) -> Reply:
+    """POST …/cancel: closed is refused in `errors`, expired and flagged in `content` (envelope 6)."""
+    account = world.loop(call.merchant)
+    item = account.get(call.path["return_id"])
+    if item is None:
+        return _refusal(UNKNOWN)
+    if item.state in ("closed", "cancelled"):
+        return _refusal(f"Return is {item.state} and therefore cannot be cancelled.", "UNPROCESSABLE_RETURN")
+    if item.state == "expired" or item.is_flagged:
+        return as_json({"content": f"Return is {'flagged' if item.is_flagged else 'expired'} and cannot be processed."})
+    account.cancel(item.id)
+    return _accept(world, call, item)
+
+
+def close(world: World, call: Call) -> Reply:
+    """POST …/close: closes without paying anything out."""
+    account = world.loop(call.merchant)
+    item = account.get(call.path["return_id"])
+    if item is None:
+        return _refusal(UNKNOWN)
+    if item.state in ("closed", "cancelled"):
+        return _refusal(f"Return is {item.state} and therefore cannot be closed.", "UNPROCESSABLE_RETURN")
+    account.close(item.id)
+    return _accept(world, call, item)
+
+
+def remove(world: World, call: Call) -> Reply:
+    """POST …/remove?line_item_id=1,2: takes lines off and closes the return too; without a line left it is cancelled (quirk 14)."""
+    account = world.loop(call.merchant)
+    item = account.get(call.path["return_id"])
+    if item is None:
+        return as_json({"errors": [{"message": UNKNOWN}]}, 403)
+    wanted = {int(part) for part in call.query.get("line_item_id", "").split(",") if part.strip().isdigit()}
+    if not wanted:
+        return as_json({"error": {"message": "The line item id field is required."}}, 422)
+    if item.state not in ("open", "review") or item.exchanges:
+        return as_json({"message": "Return cannot be modified."}, 422)
+    have = {line.line_item_id for line in item.lines}
+    if not wanted & have:
+        return as_json({"message": "There are no line items that qualify for removal"}, 422)
+    if not wanted <= have:
+        return as_json({"message": "Not all line items qualify for removal"}, 422)
+    left = [line for line in item.lines if line.line_item_id not in wanted]
+    if left:
+        account.edit(item.id, left)
+        account.queue_processing(item)
+    else:
+        account.cancel(item.id)
+    return _accept(world, call, item)
+
+
+def add_note(world: World, call: Call) -> Reply:
+    """POST …/note (singular): content of fewer than 255 characters."""
+    account = world.loop(call.merchant)
+    item = account.get(call.path["return_id"])
+    if item is None:
+        return _refusal(UNKNOWN)
+    body = _object(call)
+    content = body.get("content")
+    if not isinstance(content, str) or not 0 < len(content) < MAX_NOTE:
+        return as_json({"errors": {"message": "Content is required and must be less than 255 characters."}}, 422)
+    account.add_note(item.id, content)
+    return _accept(world, call, item)
+
+
+def list_notes(world: World, call: Call) -> Reply:
+    """GET …/notes: an array (or an object, by option); a bare `false` with 422 when there are none (envelope 8)."""
+    account = world.loop(call.merchant)
+    item = account.get(call.path["return_id"])
+    notes = account.notes.get(item.id, []) if item else []
+    if not notes:
+        return as_json(False, 422)
+    wire = [{**note, "created_at": iso_ms(note["created_at"])} for note in notes]
+    return as_json({"notes": wire} if account.options.notes_in_object else wire)
+
+
+def _object(call: Call) -> dict[str, Any]:
+    try:
+        body = call.json()
+    except msgspec.DecodeError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _hook(world: World, call: Call, hook: Subscription) -> dict[str, Any]:
+    names = ("id", "topic", "trigger", "url", "status")
+    return {"shop_id": world.loop(call.merchant).shop_id} | {name: getattr(hook, name) for name in names}
+
+
+def _bad_hook(body: dict[str, Any]) -> Reply | None:
+    for name, known in (("topic", TOPICS), ("trigger", TRIGGERS)):
+        if body.get(name) not in known:
+            return as_json({"message": f"Must be one of the following values:{','.join(known)}", "errors": {name: ["invalid"]}}, 422)
+    if not str(body.get("url", "")).startswith(("http://", "https://")):
+        return as_json({"message": "The url field is required.", "errors": {"url": ["invalid"]}}, 422)
+    return None
+
+
+def list_webhooks(world: World, call: Call) -> Reply:
+    """GET /webhooks: in an object, without secrets."""
+    return as_json({"webhooks": [_hook(world, call, hook) for hook in world.loop(call.merchant).subscriptions.values()]})
+
+
+def create_webhook(world: World, call: Call) -> Reply:
+    """POST /webhooks: 201 and the webhook."""
+    body = _object(call)
+    bad = _bad_hook(body)
+    if bad is not None:
+        return bad
+    hook = world.loop(call.merchant).subscribe(body["topic"], body["trigger"], body["url"], body.get("status"))
+    return as_json(_hook(world, call, hook), 201)
+
+
+def update_webhook(world: World, call: Call) -> Reply:
+    """PUT /webhooks/{id}: 204; topic, trigger and url are required."""
+    hook = world.loop(call.merchant).subscriptions.get(int(call.path["hook_id"]))
+    body = _object(call)
+    if hook is None:
+        return as_json({"errors": {"code": "NOT_FOUND"}}, 404)
+    bad = _bad_hook(body)
+    if bad is not None:
+        return bad
+    hook.topic, hook.trigger, hook.url = body["topic"], body["trigger"], body["url"]
+    hook.status, hook.failures = body.get("status", hook.status), 0
+    return Reply(b"", 204)
+
+
+def delete_webhook(world: World, call: Call) -> Reply:
+    """DELETE /webhooks/{id}: 204."""
+    if world.loop(call.merchant).subscriptions.pop(int(call.path["hook_id"]), None) is None:
+        return as_json({"errors": {"code": "NOT_FOUND"}}, 404)
+    return Reply(b"", 204)
+
+
+def list_destinations(world: World, call: Call) -> Reply:
+    """GET /destinations."""
+    address = {"address1": "123 Commerce St", "address2": None, "city": "Columbus", "state": "Ohio", "zip": "43215"}
+    address |= {"country": "United States", "country_code": "US"}
+    found = [
+        {"id": key, "type": "warehouse", "name": name, "enabled": True, "provider_location_id": 42_424_242, "address": address}
+        for key, name in DESTINATIONS.items()
+    ]
+    return as_json({"destinations": found})
+
+
+_ROOT = "/warehouse/return"
+_ONE = _ROOT + "/{return_id:int}"
+_HOOK = "/webhooks/{hook_id:int}"
+VENDOR = Vendor(
+    "/loop/api/{version}",
+    (
+        Operation("loop.list", "GET", f"{_ROOT}/list", list_returns, "returns"),
+        Operation("loop.details", "GET", f"{_ROOT}/details", details, "returns"),
+        Operation("loop.asn", "GET", "/warehouse/reporting/asn", asn_report, "returns"),
+        Operation("loop.process", "POST", f"{_ONE}/process", process, "returns", is_write=True),
+        Operation("loop.flag", "POST", f"{_ONE}/flag", flag, "returns", is_write=True),
+        Operation("loop.cancel", "POST", f"{_ONE}/cancel", cancel, "returns", is_write=True),
+        Operation("loop.close", "POST", f"{_ONE}/close", close, "returns", is_write=True),
+        Operation("loop.remove", "POST", f"{_ONE}/remove", remove, "returns", is_write=True),
+        Operation("loop.note", "POST", f"{_ONE}/note", add_note, "returns", is_write=True),
+        Operation("loop.notes", "GET", f"{_ONE}/notes", list_notes, "returns"),
+        Operation("loop.webhooks.list", "GET", "/webhooks", list_webhooks, "developer_tools"),
+        Operation("loop.webhooks.create", "POST", "/webhooks", create_webhook, "developer_tools", is_write=True),
+        Operation("loop.webhooks.update", "PUT", _HOOK, update_webhook, "developer_tools", is_write=True),
+        Operation("loop.webhooks.delete", "DELETE", _HOOK, delete_webhook, "developer_tools", is_write=True),
+        Operation("loop.destinations", "GET", "/destinations", list_destinations, "destinations:read"),
+    ),
+    admit,
+)

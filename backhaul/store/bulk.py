@@ -1,0 +1,86 @@
+"""Bulk writes at the driver's own speed: executemany of tuples on SQLite, COPY into a staging table and one merge on PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from backhaul.store.types import sqlite_value
+
+Row = Sequence[Any]
+_FEW = 50  # below this many rows a plain executemany beats staging on PostgreSQL
+_KEYS_A_QUERY = 5_000
+
+
+def upsert(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row], keep: Sequence[str] = ()) -> None:
+    """Insert `rows` (tuples in the order of `columns`), or overwrite the row of the same primary key, but for the columns in `keep`."""
+    key = [column.name for column in table.primary_key]
+    changed = [name for name in columns if name not in key and name not in keep]
+    updates = ", ".join(f"{name} = excluded.{name}" for name in changed)
+    _write(connection, table, columns, rows, f"ON CONFLICT ({', '.join(key)}) DO {'UPDATE SET ' + updates if updates else 'NOTHING'}")
+
+
+def insert(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Insert `rows`; one that breaks a unique key is passed over, because the same fact is there already."""
+    _write(connection, table, columns, rows, "ON CONFLICT DO NOTHING")
+
+
+def delete(connection: sa.Connection, table: sa.Table, merchant: str, column: str, keys: Sequence[str]) -> None:
+    """Delete the merchant's rows whose `column` is one of `keys`."""
+    for some in _chunks(keys):
+        connection.execute(sa.delete(table).where(table.c.merchant == merchant, one_of(connection, table.c[column], some)))
+
+
+def select_by_keys(connection: sa.Connection, query: sa.Select[Any], column: sa.Column[Any], keys: Sequence[Any]) -> Iterator[sa.Row[Any]]:
+    """Run `query` for the rows whose `column` is one of `keys`, some thousand keys at a time."""
+    for some in _chunks(keys):
+        yield from connection.execute(query.where(one_of(connection, column, some)))
+
+
+def one_of(connection: sa.Connection, column: sa.Column[Any], keys: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """`column IN keys` with one bound parameter, however many keys there are, so that the statement stays cached."""
+    if connection.dialect.name == "postgresql":
+        return column == sa.any_(sa.bindparam(None, list(keys), type_=sa.ARRAY(column.type)))
+    return column.in_(sa.text("SELECT value FROM json_each(:keys)").bindparams(keys=json.dumps(list(keys))))
+
+
+def _chunks(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(keys), _KEYS_A_QUERY):
+        yield keys[start : start + _KEYS_A_QUERY]
+
+
+def _write(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row], conflict: str) -> None:
+    if not rows:
+        return
+    names = ", ".join(columns)
+    if connection.dialect.name == "sqlite":
+        statement = f"INSERT INTO {table.name} ({names}) VALUES ({', '.join('?' * len(columns))}) {conflict}"  # noqa: S608 - names are ours
+        connection.exec_driver_sql(statement, _for_sqlite(table, columns, rows))
+    elif len(rows) < _FEW:
+        statement = f"INSERT INTO {table.name} ({names}) VALUES ({', '.join(['%s'] * len(columns))}) {conflict}"  # noqa: S608
+        connection.exec_driver_sql(statement, [tuple(row) for row in rows])
+    else:
+        _stage_and_merge(connection, table, names, rows, conflict)
+
+
+def _for_sqlite(table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+    converted = []
+    for name, values in zip(columns, zip(*rows, strict=True), strict=True):
+        convert = sqlite_value(table.c[name].type)
+        converted.append(values if convert is None else [None if value is None else convert(value) for value in values])
+    return list(zip(*converted, strict=True))
+
+
+def _stage_and_merge(connection: sa.Connection, table: sa.Table, names: str, rows: Sequence[Row], conflict: str) -> None:
+    stage = f"stage_{table.name}"
+    connection.exec_driver_sql(f"CREATE TEMP TABLE IF NOT EXISTS {stage} AS SELECT {names} FROM {table.name} WITH NO DATA")  # noqa: S608
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    with driver.cursor() as cursor, cursor.copy(f"COPY {stage} ({names}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+    connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {stage} {conflict}")  # noqa: S608
+    connection.exec_driver_sql(f"DROP TABLE {stage}")

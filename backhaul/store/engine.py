@@ -1,0 +1,122 @@
+"""The store itself: an engine for SQLite (WAL, owner-only file) or PostgreSQL, its migrations and its transactions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from backhaul.errors import StoreError
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_BUSY_MS = 30_000  # a writer waits this long for another before it gives up
+
+
+class Store:
+    """One store. `read` and `write` give a connection in a transaction; `write` holds SQLite's only write lock from its start."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self.engine = _engine(url)
+        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError):
+            raise StoreError("store.url is not a usable URL; use sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME") from None
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection for reading."""
+        with _named_errors(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, lock: str | None = None) -> Iterator[sa.Connection]:
+        """A transaction that commits at the end, or leaves nothing. `lock` serialises writers of the same name (a merchant) on PostgreSQL too."""
+        with _named_errors(), self.engine.connect() as connection:
+            connection = connection.execution_options(is_writer=True)
+            with connection.begin():
+                if lock is not None and not self.is_sqlite:
+                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": lock})
+                yield connection
+
+    def upgrade(self) -> str:
+        """Bring the schema and the views to the newest version; returns its id."""
+        with _named_errors():
+            command.upgrade(_alembic(self.engine), "head")
+        return str(ScriptDirectory(str(_MIGRATIONS)).get_current_head())
+
+    def ready(self) -> Store:
+        """Check that the schema is current; an empty store is made. Raises StoreError when an older one waits for `db upgrade`."""
+        with _named_errors(), self.engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+        if current is None:
+            self.upgrade()
+        elif current != (head := ScriptDirectory(str(_MIGRATIONS)).get_current_head()):
+            raise StoreError(f"the store is at schema {current}, this program needs {head}; run 'backhaul db upgrade'")
+        return self
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self.engine.dispose()
+
+
+def _engine(url: str) -> sa.Engine:
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    if parsed.get_backend_name() != "sqlite":
+        raise sa.exc.ArgumentError("unknown database")
+    if parsed.database:
+        _make_private(Path(parsed.database))
+    engine = sa.create_engine(parsed, connect_args={"timeout": _BUSY_MS / 1000})
+    sa.event.listen(engine, "connect", _set_up_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _make_private(file: Path) -> None:
+    """Create the file for its owner only, before SQLite would create it for all."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StoreError(f"the store's file cannot be written: {error.strerror}; check store.url and the folder's owner") from None
+
+
+def _set_up_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # transactions are begun below, not guessed by the driver
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")  # what was committed survives a power cut: money moves on it
+    cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+    cursor.execute("PRAGMA cache_size=-65536")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    is_writer = connection.get_execution_options().get("is_writer", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
+
+
+def _alembic(engine: sa.Engine) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["engine"] = engine
+    return config
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    """Turn a database that is away, locked or full into a StoreError that says so, without the statement or its values."""
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        words = str(error.orig).split("\n")[0][:200]
+        raise StoreError(f"the store cannot be used: {words}; nothing of this step was saved, run it again when the store is back") from error.orig

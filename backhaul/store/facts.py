@@ -1,0 +1,121 @@
+"""Reading what is known of returns, for the decision: a fixed number of queries for any number of returns."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from backhaul.domain.matching import line_order
+from backhaul.domain.plan import Line, Owed, ReturnFacts, Rma, Standing
+from backhaul.domain.policy import Decision
+from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, LoopState
+from backhaul.store import bulk
+from backhaul.store.tables import UNIT_COUNTS, decisions, deliveries, quarantine, receipt_lines, receipts, return_lines, returns, rmas
+
+_FINAL = (DecisionKind.PROCESS.value, DecisionKind.FLAG.value)
+
+
+def due_returns(connection: sa.Connection, merchant: str, now: datetime, after: str, limit: int) -> list[str]:
+    """Ids of returns with news, and of holds that have fallen due, in id order after `after`; none that has a version in quarantine."""
+    news = sa.select(returns.c.return_id).where(returns.c.merchant == merchant, returns.c.is_due, returns.c.return_id > after)
+    held = sa.select(decisions.c.return_id).where(
+        decisions.c.merchant == merchant, decisions.c.is_current, decisions.c.due_at <= now, decisions.c.return_id > after
+    )
+    bad = sa.select(quarantine.c.record_key).where(
+        quarantine.c.merchant == merchant, quarantine.c.source == "loop", quarantine.c.released_at.is_(None)
+    )
+    found: set[str] = set()
+    for query in (news, held):
+        column = query.selected_columns[0]
+        found.update(connection.execute(query.where(column.not_in(bad)).order_by(column).limit(limit)).scalars())
+    return sorted(found)[:limit]
+
+
+def read_facts(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> list[ReturnFacts]:
+    """All that is known of these returns."""
+    heads = _rows(connection, returns, merchant, "return_id", return_ids)
+    lines = _grouped(_rows(connection, return_lines, merchant, "return_id", return_ids), "return_id")
+    owed = _grouped(_rows(connection, deliveries, merchant, "return_id", return_ids), "return_id")
+    rma_rows = {row.rma_key: row for row in _rows(connection, rmas, merchant, "rma_key", return_ids)}
+    with_rma = list(rma_rows)
+    told = {row.rma_key: row for row in _rows(connection, receipts, merchant, "rma_key", with_rma)}
+    units = _grouped(_rows(connection, receipt_lines, merchant, "rma_key", with_rma), "rma_key")
+    taken = _grouped(_rows(connection, decisions, merchant, "return_id", return_ids), "return_id")
+    ordinals = _ordinals(connection, merchant, heads)
+    return [
+        ReturnFacts(
+            return_id=row.return_id,
+            loop_state=LoopState(row.loop_state),
+            order_name=row.order_name,
+            ordinal=ordinals[row.return_id],
+            tracking_number=row.tracking_number,
+            is_history=row.is_history,
+            first_seen_at=row.first_seen_at,
+            lines=tuple(Line(line.line_item_id, line.sku, line.return_reason) for line in lines[row.return_id]),
+            rma=_rma(rma_rows[row.return_id], told.get(row.return_id), units[row.return_id]) if row.return_id in rma_rows else None,
+            owed=_owed(owed[row.return_id]),
+            standing=_standing(taken[row.return_id]),
+        )
+        for row in heads
+    ]
+
+
+def _rows(connection: sa.Connection, table: sa.Table, merchant: str, column: str, keys: Sequence[str]) -> list[sa.Row[Any]]:
+    return list(bulk.select_by_keys(connection, sa.select(table).where(table.c.merchant == merchant), table.c[column], keys))
+
+
+def _grouped(rows: Iterable[sa.Row[Any]], column: str) -> defaultdict[str, list[sa.Row[Any]]]:
+    groups: defaultdict[str, list[sa.Row[Any]]] = defaultdict(list)
+    for row in rows:
+        groups[row._mapping[column]].append(row)
+    return groups
+
+
+def _rma(row: sa.Row[Any], told: sa.Row[Any] | None, lines: Sequence[sa.Row[Any]]) -> Rma:
+    return Rma(
+        status=row.rma_status,
+        is_terminal=bool(row.is_terminal),
+        package_id=row.package_id,
+        received_at=told.received_at if told else None,
+        closed_at=told.closed_at if told else None,
+        first_seen_at=row.first_seen_at,
+        units=tuple((line.sku, line.condition, line.units) for line in lines),
+        unknown=tuple(line.inventory_status or "none" for line in lines if line.is_known is False),
+    )
+
+
+def _owed(rows: Sequence[sa.Row[Any]]) -> tuple[Owed, ...]:
+    ordered = sorted(rows, key=lambda row: int(row.delivery_id))
+    return tuple(Owed(row.delivery_id, DeliveryKind(row.kind), DeliveryState(row.state), row.payload, row.is_uncertain) for row in ordered)
+
+
+def _standing(rows: Sequence[sa.Row[Any]]) -> Standing | None:
+    """The current decision; with the units it was taken on when it is final, so that a later receipt can be told from that one."""
+    current = next((row for row in rows if row.is_current), None)
+    if current is None:
+        return None
+    taken_on = current
+    if current.decision in _FINAL:
+        taken_on = min((row for row in rows if row.decision in _FINAL), key=lambda row: int(row.decision_no))
+    reasons = json.loads(current.reasons) if isinstance(current.reasons, str) else current.reasons
+    decision = Decision(DecisionKind(current.decision), tuple(reasons), current.due_at)
+    units, latest = (tuple(row._mapping[name] for name in UNIT_COUNTS) for row in (taken_on, current))
+    return Standing(decision, units, latest, current.decided_at)
+
+
+def _ordinals(connection: sa.Connection, merchant: str, heads: Sequence[sa.Row[Any]]) -> dict[str, int]:
+    """Each return's place among those of its order, by return id."""
+    names = sorted({row.order_name for row in heads if row.order_name})
+    query = sa.select(returns.c.order_name, returns.c.return_id).where(returns.c.merchant == merchant)
+    by_order = _grouped(bulk.select_by_keys(connection, query, returns.c.order_name, names), "order_name")
+    places: dict[str, int] = {row.return_id: 1 for row in heads}
+    for rows in by_order.values():
+        for place, return_id in enumerate(sorted((row.return_id for row in rows), key=line_order), start=1):
+            if return_id in places:
+                places[return_id] = place
+    return places

@@ -1,0 +1,15 @@
+"""Alembic's entry: runs the migrations on the engine it is handed, then makes the views anew from `views/*.sql`."""
+
+from alembic import context
+
+from backhaul.store.tables import metadata
+from backhaul.store.views import create_views, drop_views
+
+engine = context.config.attributes["engine"]
+with engine.connect().execution_options(is_writer=True) as connection:
+    context.configure(connection=connection, target_metadata=metadata, render_as_batch=connection.dialect.name == "sqlite")
+    with context.begin_transaction():
+        drop_views(connection)
+        context.run_migrations()
+        create_views(connection)
+    connection.commit()

@@ -1,0 +1,62 @@
+"""Which RMAs a sync asks the warehouse about, in an order that is fair when its budget cannot cover all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState
+from backhaul.store import bulk
+from backhaul.store.tables import decisions, deliveries, receipts, returns, rmas
+
+_GONE = ("deleted", "cancelled", "closed")
+_ANNOUNCED = (DeliveryState.ACCEPTED.value, DeliveryState.CONFIRMED.value)
+
+
+def keys_to_poll(connection: sa.Connection, merchant: str, warehouse: str, now: datetime, correction_days: int, is_announced_by_us: bool) -> list[str]:
+    """Return ids whose RMA may have news, least recently polled first.
+
+    Those are: RMAs that are not terminal, announced ones not seen yet, those whose return is on hold, and those received in the last
+    `correction_days`. Where others announce (`is_announced_by_us` false), also every live open return without a known RMA.
+    """
+    mine = (rmas.c.merchant == merchant) & (rmas.c.warehouse == warehouse) & rmas.c.return_id.is_not(None)
+    alive = sa.or_(rmas.c.rma_status.is_(None), rmas.c.rma_status.not_in(_GONE))
+    open_rmas = sa.select(rmas.c.return_id, rmas.c.polled_at).where(mine, sa.not_(rmas.c.is_terminal), alive)
+    corrected = (
+        sa.select(rmas.c.return_id, rmas.c.polled_at)
+        .join(receipts, (receipts.c.merchant == rmas.c.merchant) & (receipts.c.rma_key == rmas.c.rma_key))
+        .where(mine, receipts.c.received_at >= now - timedelta(days=correction_days))
+    )
+    held = (
+        sa.select(rmas.c.return_id, rmas.c.polled_at)
+        .join(decisions, (decisions.c.merchant == rmas.c.merchant) & (decisions.c.return_id == rmas.c.return_id))
+        .where(mine, decisions.c.is_current, decisions.c.due_at.is_not(None), decisions.c.decision == DecisionKind.HOLD.value)
+    )
+    no_time = sa.null().label("polled_at")
+    unseen = (
+        sa.select(deliveries.c.return_id, no_time)
+        .outerjoin(rmas, (rmas.c.merchant == deliveries.c.merchant) & (rmas.c.rma_key == deliveries.c.return_id))
+        .where(deliveries.c.merchant == merchant, deliveries.c.warehouse == warehouse, deliveries.c.kind == DeliveryKind.RMA_CREATE.value)
+        .where(deliveries.c.state.in_(_ANNOUNCED), rmas.c.rma_key.is_(None))
+    )
+    queries = [open_rmas, corrected, held, unseen]
+    if not is_announced_by_us:
+        queries.append(
+            sa.select(returns.c.return_id, no_time)
+            .outerjoin(rmas, (rmas.c.merchant == returns.c.merchant) & (rmas.c.rma_key == returns.c.return_id))
+            .where(returns.c.merchant == merchant, returns.c.warehouse == warehouse, rmas.c.rma_key.is_(None))
+            .where(returns.c.loop_state.in_(("open", "review")), sa.not_(returns.c.is_history))
+        )
+    found: dict[str, datetime | None] = {}
+    for query in queries:
+        for return_id, polled_at in connection.execute(query):
+            found[return_id] = polled_at
+    return sorted(found, key=lambda key: ((polled_at := found[key]) is not None, polled_at.isoformat() if polled_at else "", key))
+
+
+def note_polled(connection: sa.Connection, merchant: str, return_ids: Sequence[str], now: datetime) -> None:
+    """Remember when these were asked for, so that the next sync starts with the others."""
+    which = bulk.one_of(connection, rmas.c.rma_key, return_ids)
+    connection.execute(sa.update(rmas).where(rmas.c.merchant == merchant, which).values(polled_at=now))

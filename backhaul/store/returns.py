@@ -1,0 +1,156 @@
+"""Loading Loop returns: which records are news, and the one transaction that takes them in whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from backhaul.domain import schema
+from backhaul.domain.keys import content_hash
+from backhaul.store import bulk
+from backhaul.store.quarantine import release
+from backhaul.store.tables import check_results, return_lines, return_versions, returns
+
+_COLUMNS, _LINE_COLUMNS = schema.RETURNS.columns, schema.RETURN_LINES.columns
+_UPDATED_AT, _DESTINATION = _COLUMNS.index("updated_at"), _COLUMNS.index("destination_id")
+_OWN = ("merchant", "warehouse", "content_hash", "version_no", "is_history", "is_due", "first_seen_at", "loaded_at", "run_id")
+_KEPT = ("first_seen_at",)
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnRecord:
+    """One return as it came: its row and its lines' rows, as the frames have them and its body without personal data."""
+
+    return_id: str
+    row: Sequence[Any]
+    lines: Sequence[Sequence[Any]]
+    body: str
+    content_hash: str
+
+    @property
+    def updated_at(self) -> datetime | None:
+        """Loop's own time of the record; None in a webhook."""
+        value: datetime | None = self.row[_UPDATED_AT]
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store holds of a return, as far as loading needs it."""
+
+    content_hash: str
+    updated_at: datetime | None
+    version_no: int
+    is_history: bool
+    first_seen_at: datetime
+
+    def is_news(self, record: ReturnRecord, is_history: bool) -> bool:
+        """Whether a record says anything that is not known: other content that is not older, or the first live sight of history."""
+        if self.is_history and not is_history:
+            return True
+        if record.content_hash == self.content_hash:
+            return False
+        return self.updated_at is None or record.updated_at is None or record.updated_at >= self.updated_at
+
+
+def make_record(row: Sequence[Any], lines: Sequence[Sequence[Any]], body: str) -> ReturnRecord:
+    """A record of frame rows. The order in which Loop lists a return's lines makes no difference to its content hash."""
+    flat = [*row]
+    for line in sorted(lines, key=lambda line: line[1] or ""):
+        flat.extend(line)
+    return ReturnRecord(row[0], row, lines, body, content_hash(flat))
+
+
+def known_returns(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> dict[str, Known]:
+    """What the store holds of these returns, by return id."""
+    query = sa.select(
+        returns.c.return_id, returns.c.content_hash, returns.c.updated_at, returns.c.version_no, returns.c.is_history, returns.c.first_seen_at
+    ).where(returns.c.merchant == merchant)
+    return {row.return_id: Known(*row[1:]) for row in bulk.select_by_keys(connection, query, returns.c.return_id, return_ids)}
+
+
+def load_returns(
+    connection: sa.Connection,
+    merchant: str,
+    records: Sequence[ReturnRecord],
+    *,
+    source: str,
+    is_history: bool,
+    warehouse_for: Callable[[str | None], str],
+    warnings: Mapping[str, Sequence[tuple[str, str, str, str]]],
+    run_id: str,
+    now: datetime,
+) -> int:
+    """Take in the records that are news, in the caller's transaction; returns how many were.
+
+    Each gets a version, its lines replaced, its earlier quarantine released, and is marked due for a decision. `warnings` maps a return id
+    to (table, record key, rule, severity and description) of the warnings it raised.
+    """
+    known = known_returns(connection, merchant, [record.return_id for record in records])
+    news = [record for record in records if record.return_id not in known or known[record.return_id].is_news(record, is_history)]
+    if not news:
+        return 0
+    _write_headers(connection, merchant, news, known, is_history, warehouse_for, run_id, now)
+    ids = [record.return_id for record in news]
+    bulk.delete(connection, return_lines, merchant, "return_id", [i for i in ids if i in known])
+    lines = [(merchant, *line[: len(_LINE_COLUMNS)]) for record in news for line in record.lines]
+    bulk.upsert(connection, return_lines, ("merchant", *_LINE_COLUMNS), lines)
+    versions = [
+        (merchant, record.return_id, _next_version(record, known), source, record.updated_at, record.body, now, run_id)
+        for record in news
+        if record.return_id not in known or known[record.return_id].content_hash != record.content_hash
+    ]
+    bulk.insert(connection, return_versions, ("merchant", "return_id", "version_no", "source", "updated_at", "body", "seen_at", "run_id"), versions)
+    _write_warnings(connection, merchant, ids, known, warnings, run_id, now)
+    release(connection, merchant, "loop", ids, now)
+    return len(news)
+
+
+def _write_headers(
+    connection: sa.Connection,
+    merchant: str,
+    news: Sequence[ReturnRecord],
+    known: Mapping[str, Known],
+    is_history: bool,
+    warehouse_for: Callable[[str | None], str],
+    run_id: str,
+    now: datetime,
+) -> None:
+    rows = []
+    for record in news:
+        before = known.get(record.return_id)
+        stays_history = is_history and (before is None or before.is_history)
+        version_no, first_seen_at = _next_version(record, known), before.first_seen_at if before else now
+        warehouse = warehouse_for(record.row[_DESTINATION])
+        own = (merchant, warehouse, record.content_hash, version_no, stays_history, True, first_seen_at, now, run_id)
+        rows.append((*own, *record.row[: len(_COLUMNS)]))
+    bulk.upsert(connection, returns, (*_OWN, *_COLUMNS), rows, keep=_KEPT)
+
+
+def _next_version(record: ReturnRecord, known: Mapping[str, Known]) -> int:
+    before = known.get(record.return_id)
+    if before is None:
+        return 1
+    return before.version_no + (before.content_hash != record.content_hash)
+
+
+def _write_warnings(
+    connection: sa.Connection,
+    merchant: str,
+    return_ids: Sequence[str],
+    known: Mapping[str, Known],
+    warnings: Mapping[str, Sequence[tuple[str, str, str, str]]],
+    run_id: str,
+    now: datetime,
+) -> None:
+    seen_before = [i for i in return_ids if i in known]
+    if seen_before:
+        stale = bulk.one_of(connection, check_results.c.record_key, seen_before)
+        connection.execute(sa.delete(check_results).where(check_results.c.merchant == merchant, stale))
+    rows = [(merchant, table, i, rule, severity, words, now, run_id) for i in return_ids for table, rule, severity, words in warnings.get(i, ())]
+    columns = ("merchant", "table_name", "record_key", "rule", "severity", "description", "found_at", "run_id")
+    bulk.insert(connection, check_results, columns, rows)

@@ -1,0 +1,82 @@
+"""Run history: one row for each execution of a flow, written when it starts and when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from backhaul.domain.windows import Window
+from backhaul.store.engine import Store
+from backhaul.store.tables import runs
+
+_NAMED = ("records_in", "records_out", "unchanged", "quarantined", "delivered", "refused")
+
+
+@dataclass(slots=True)
+class Run:
+    """A run under way. Steps add to its counts; `window` is what was asked of Loop."""
+
+    run_id: str
+    flow: str
+    merchant: str
+    trigger: str
+    started_at: datetime
+    flow_run_id: str | None = None
+    window: Window | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, name: str, count: int = 1) -> None:
+        """Count something that this run did."""
+        if count:
+            self.counts[name] = self.counts.get(name, 0) + count
+
+    def count(self, name: str) -> int:
+        """How many of something this run did."""
+        return self.counts.get(name, 0)
+
+
+def start_run(store: Store, flow: str, merchant: str, trigger: str, now: datetime, flow_run_id: str | None = None) -> Run:
+    """Write a run's first row, before it does anything."""
+    run = Run(str(uuid4()), flow, merchant, trigger, now, flow_run_id)
+    with store.write() as connection:
+        first = dict.fromkeys(_NAMED, 0) | {"counts": {}, "state": "running", "started_at": now}
+        key = {"run_id": run.run_id, "flow": flow, "merchant": merchant, "trigger": trigger, "flow_run_id": flow_run_id}
+        connection.execute(sa.insert(runs).values(key | first))
+    return run
+
+
+def finish_run(store: Store, run: Run, now: datetime, error: str | None = None) -> None:
+    """Write how a run ended."""
+    values: dict[str, Any] = {name: run.count(name) for name in _NAMED}
+    values["counts"] = {name: count for name, count in sorted(run.counts.items()) if name not in _NAMED}
+    values |= {"state": "failed" if error else "completed", "finished_at": now, "error": error}
+    values["duration_s"] = round((now - run.started_at).total_seconds(), 3)
+    if run.window is not None:
+        values |= {"window_start": run.window.start, "window_end": run.window.end}
+    with store.write() as connection:
+        connection.execute(sa.update(runs).where(runs.c.run_id == run.run_id).values(values))
+
+
+@contextmanager
+def fail_on_error(store: Store, run: Run, clock: Any) -> Iterator[None]:
+    """Write the run's last row whatever happens: completed, or failed with the first line of the error."""
+    try:
+        yield
+    except BaseException as error:
+        finish_run(store, run, clock(), f"{error.__class__.__name__}: {str(error).splitlines()[0][:500] if str(error) else ''}".rstrip(": "))
+        raise
+    finish_run(store, run, clock())
+
+
+def latest_runs(connection: sa.Connection, merchant: str | None, limit: int) -> list[dict[str, Any]]:
+    """The newest runs, newest first."""
+    query = sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id).limit(limit)
+    if merchant is not None:
+        query = query.where(runs.c.merchant == merchant)
+    return [dict(row._mapping) for row in connection.execute(query)]

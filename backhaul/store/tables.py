@@ -1,0 +1,325 @@
+"""The store's tables. What the vendors told us takes its columns from `domain/schema.py`; the rest is declared here.
+
+Every table has `merchant` in its key or beside its number. Everything but `runs` stays as it is when a sync finds no news.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from sqlalchemy import Boolean, Column, Index, Integer, Table, Text, UniqueConstraint, text
+
+from backhaul.domain import schema
+from backhaul.domain.schema import Frame, Kind
+from backhaul.store.types import Id, Json, Money, Time
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+_TYPES: dict[Kind, type[sa.types.TypeEngine[object]]] = {
+    Kind.TEXT: Text,
+    Kind.MONEY: Money,
+    Kind.TIME: Time,
+    Kind.FLAG: Boolean,
+    Kind.COUNT: Integer,
+}
+
+
+def _merchant() -> Column[str]:
+    return Column("merchant", Text, primary_key=True)
+
+
+def _from_frame(frame: Frame, only: tuple[str, ...] | None = None) -> Iterator[Column[object]]:
+    for field in frame.fields:
+        if only is None or field.name in only or field.name in frame.key:
+            in_key = field.name in frame.key
+            yield Column(field.name, _TYPES[field.kind](), primary_key=in_key, nullable=not field.required, comment=field.doc)
+
+
+returns = Table(
+    "returns",
+    metadata,
+    _merchant(),
+    *_from_frame(schema.RETURNS),
+    Column("warehouse", Text, nullable=False, comment="The warehouse that the return's destination stands for."),
+    Column("content_hash", Text, nullable=False, comment="Changes when any normalised value of the return or its lines does."),
+    Column("version_no", Integer, nullable=False, comment="How many versions were seen, from 1."),
+    Column("is_history", Boolean, nullable=False, comment="Seen only by a backfill that was not told to act."),
+    Column("is_due", Boolean, nullable=False, comment="Has news that no decision has taken in yet."),
+    Column("archived_at", Time, comment="Set aside by an operator, so that open work stands out."),
+    Column("first_seen_at", Time, nullable=False),
+    Column("loaded_at", Time, nullable=False, comment="When the newest version was loaded."),
+    Column("run_id", Text, nullable=False),
+    Index("ix_returns_due", "merchant", "return_id", postgresql_where=text("is_due"), sqlite_where=text("is_due")),
+    Index("ix_returns_order", "merchant", "order_name"),
+)
+
+return_lines = Table("return_lines", metadata, _merchant(), *_from_frame(schema.RETURN_LINES))
+
+return_versions = Table(
+    "return_versions",
+    metadata,
+    _merchant(),
+    Column("return_id", Text, primary_key=True),
+    Column("version_no", Integer, primary_key=True),
+    Column("source", Text, nullable=False, comment="list, details or webhook."),
+    Column("updated_at", Time, comment="Loop's time of this version; null in a webhook."),
+    Column("body", Text, nullable=False, comment="The record as Loop sent it, without personal data."),
+    Column("seen_at", Time, nullable=False),
+    Column("run_id", Text, nullable=False),
+)
+
+_RMA_FIELDS = ("return_id", "rma_id", "rma_status", "is_terminal", "package_id", "return_type", "manifest_id", "version", "as_of")
+_RECEIPT_FIELDS = ("return_id", "event_status", "as_of", "delivered_at", "received_at", "closed_at")
+
+rmas = Table(
+    "rmas",
+    metadata,
+    _merchant(),
+    *_from_frame(schema.RECEIPTS, _RMA_FIELDS),
+    Column("warehouse", Text, nullable=False),
+    Column("content_hash", Text, nullable=False),
+    Column("first_seen_at", Time, nullable=False),
+    Column("polled_at", Time, comment="When it was last asked for, kept only while a sync's budget cannot ask for all."),
+    Column("run_id", Text, nullable=False),
+    Index("ix_rmas_return", "merchant", "return_id"),
+    Index("ix_rmas_open", "merchant", "rma_key", postgresql_where=text("not is_terminal"), sqlite_where=text("not is_terminal")),
+)
+
+receipts = Table("receipts", metadata, _merchant(), *_from_frame(schema.RECEIPTS, _RECEIPT_FIELDS), Index("ix_receipts_received", "merchant", "received_at"))
+
+receipt_lines = Table("receipt_lines", metadata, _merchant(), *_from_frame(schema.RECEIPT_LINES))
+
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", Id, primary_key=True),
+    Column("merchant", Text, nullable=False),
+    Column("source", Text, nullable=False, comment="loop, masonhub or airhouse."),
+    Column("channel", Text, nullable=False, comment="webhook, poll or file."),
+    Column("topic", Text, nullable=False),
+    Column("record_key", Text, comment="The return or RMA it is about, as far as it says."),
+    Column("body_hash", Text, nullable=False, comment="SHA-256 of the raw bytes, to tell duplicates."),
+    Column("body", Text, nullable=False, comment="What was said, without personal data."),
+    Column("occurred_at", Time, comment="The vendor's own time, where it gives one."),
+    Column("received_at", Time, nullable=False),
+    Column("handled_at", Time, comment="When a run took it in; null while it waits."),
+    Column("run_id", Text),
+    UniqueConstraint("merchant", "source", "channel", "body_hash"),
+    Index("ix_events_record", "merchant", "record_key"),
+    Index("ix_events_waiting", "event_id", postgresql_where=text("handled_at is null"), sqlite_where=text("handled_at is null")),
+)
+
+UNIT_COUNTS = (
+    "expected_units",
+    "available_units",
+    "damaged_units",
+    "pending_units",
+    "missing_units",
+    "awaited_units",
+    "unverifiable_units",
+    "unexpected_units",
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    _merchant(),
+    Column("return_id", Text, primary_key=True),
+    Column("decision_no", Integer, primary_key=True),
+    Column("is_current", Boolean, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("reasons", Json, nullable=False),
+    *(Column(name, Integer, nullable=False) for name in UNIT_COUNTS),
+    Column("policy_hash", Text, nullable=False),
+    Column("due_at", Time, comment="When a hold falls due."),
+    Column("decided_at", Time, nullable=False, comment="When this decision was first reached."),
+    Column("assessed_at", Time, nullable=False, comment="When these units were counted."),
+    Column("run_id", Text, nullable=False),
+    Index("ix_decisions_current", "merchant", "return_id", unique=True, postgresql_where=text("is_current"), sqlite_where=text("is_current")),
+    Index(
+        "ix_decisions_due",
+        "merchant",
+        "due_at",
+        postgresql_where=text("is_current and due_at is not null"),
+        sqlite_where=text("is_current and due_at is not null"),
+    ),
+)
+
+matches = Table(
+    "matches",
+    metadata,
+    _merchant(),
+    Column("return_id", Text, primary_key=True),
+    Column("match_no", Integer, primary_key=True),
+    Column("line_item_id", Text, comment="Null for a group of unexpected units."),
+    Column("sku", Text),
+    Column("condition", Text, nullable=False, comment="available, damaged, pending; for a line also missing, awaited, unverifiable."),
+    Column("discrepancy", Text, comment="missing, damaged, pending, unverifiable, over or unexpected; null when all is well."),
+    Column("units", Integer, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("delivery_id", Id, primary_key=True),
+    Column("merchant", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("return_id", Text, nullable=False),
+    Column("effect_key", Text, nullable=False, comment="One per effect on the world; what makes a second one impossible."),
+    Column("state", Text, nullable=False),
+    Column("warehouse", Text, nullable=False),
+    Column("payload", Text, comment="What will be sent: an RMA draft, or the text of a note."),
+    Column("waits_for", Id, comment="The delivery that must be through before this one is sent."),
+    Column("attempts", Integer, nullable=False),
+    Column("is_uncertain", Boolean, nullable=False, comment="The last attempt may have had its effect: look before sending again."),
+    Column("next_attempt_at", Time, nullable=False),
+    Column("last_attempt_at", Time),
+    Column("lease_owner", Text),
+    Column("lease_expires_at", Time),
+    Column("code", Text, comment="The vendor's own code of its last answer."),
+    Column("message", Text, comment="The vendor's words, or ours, for the last answer."),
+    Column("created_at", Time, nullable=False),
+    Column("accepted_at", Time),
+    Column("confirmed_at", Time),
+    Column("run_id", Text, nullable=False),
+    UniqueConstraint("merchant", "effect_key"),
+    Index("ix_deliveries_return", "merchant", "return_id"),
+    Index(
+        "ix_deliveries_open",
+        "merchant",
+        "next_attempt_at",
+        postgresql_where=text("state in ('pending', 'sending')"),
+        sqlite_where=text("state in ('pending', 'sending')"),
+    ),
+    Index("ix_deliveries_unconfirmed", "merchant", "kind", postgresql_where=text("state = 'accepted'"), sqlite_where=text("state = 'accepted'")),
+)
+
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    Column("attempt_id", Id, primary_key=True),
+    Column("merchant", Text, nullable=False),
+    Column("delivery_id", Id, nullable=False),
+    Column("attempt_no", Integer, nullable=False),
+    Column("outcome", Text, nullable=False, comment="accepted, adopted, refused, failed, retry, uncertain, crashed or waiting."),
+    Column("code", Text),
+    Column("message", Text),
+    Column("started_at", Time, nullable=False),
+    Column("finished_at", Time, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Index("ix_delivery_attempts_delivery", "delivery_id"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("flow", Text, nullable=False),
+    Column("merchant", Text, nullable=False),
+    Column("trigger", Text, nullable=False, comment="schedule, command, webhook or demo."),
+    Column("flow_run_id", Text, comment="The Prefect flow run; null when no Prefect server was named."),
+    Column("window_start", Time),
+    Column("window_end", Time),
+    Column("state", Text, nullable=False, comment="running, completed or failed."),
+    Column("started_at", Time, nullable=False),
+    Column("finished_at", Time),
+    Column("duration_s", sa.Float),
+    Column("records_in", Integer, nullable=False),
+    Column("records_out", Integer, nullable=False, comment="Loaded: new or changed."),
+    Column("unchanged", Integer, nullable=False),
+    Column("quarantined", Integer, nullable=False),
+    Column("delivered", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("counts", Json, nullable=False, comment="All other counts."),
+    Column("error", Text),
+    Index("ix_runs_started", "started_at"),
+    Index("ix_runs_merchant", "merchant", "started_at"),
+)
+
+windows = Table(
+    "windows",
+    metadata,
+    _merchant(),
+    Column("purpose", Text, primary_key=True, comment="backfill or audit."),
+    Column("window_start", Time, primary_key=True),
+    Column("window_end", Time, primary_key=True),
+    Column("state", Text, nullable=False, comment="pending, running, completed or failed."),
+    Column("records_in", Integer, nullable=False),
+    Column("records_out", Integer, nullable=False),
+    Column("quarantined", Integer, nullable=False),
+    Column("proof", Json, comment="What an audit counted on both sides."),
+    Column("attempts", Integer, nullable=False),
+    Column("started_at", Time),
+    Column("finished_at", Time),
+    Column("error", Text),
+    Column("run_id", Text),
+)
+
+watermarks = Table(
+    "watermarks",
+    metadata,
+    _merchant(),
+    Column("source", Text, primary_key=True),
+    Column("high_water_at", Time, nullable=False, comment="The newest source time taken in, unlagged."),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("quarantine_id", Id, primary_key=True),
+    Column("merchant", Text, nullable=False),
+    Column("source", Text, nullable=False, comment="loop, masonhub or airhouse."),
+    Column("record_key", Text, nullable=False, comment="The record's id, or a hash of its body where it has none."),
+    Column("order_name", Text),
+    Column("rules", Json, nullable=False, comment="The ids of the rules it broke."),
+    Column("reason", Text, nullable=False),
+    Column("body", Text, nullable=False, comment="The record, without personal data."),
+    Column("content_hash", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("quarantined_at", Time, nullable=False),
+    Column("released_at", Time),
+    UniqueConstraint("merchant", "source", "record_key", "content_hash"),
+)
+
+check_results = Table(
+    "check_results",
+    metadata,
+    _merchant(),
+    Column("table_name", Text, primary_key=True),
+    Column("record_key", Text, primary_key=True, comment="The return or receipt that raised it."),
+    Column("rule", Text, primary_key=True),
+    Column("severity", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("found_at", Time, nullable=False),
+    Column("run_id", Text, nullable=False),
+)
+
+exceptions = Table(
+    "exceptions",
+    metadata,
+    _merchant(),
+    Column("kind", Text, primary_key=True),
+    Column("subject", Text, primary_key=True, comment="What it is about: a return id, an RMA, a delivery."),
+    Column("return_id", Text),
+    Column("why", Text, nullable=False),
+    Column("remedy", Text, nullable=False),
+    Column("opened_at", Time, nullable=False),
+    Column("resolved_at", Time),
+    Column("run_id", Text, nullable=False),
+    Index("ix_exceptions_return", "merchant", "return_id"),
+)
+
+reason_codes = Table(
+    "reason_codes",
+    metadata,
+    _merchant(),
+    Column("reason", Text, primary_key=True, comment="The reason as Loop says it, in lower case."),
+    Column("code", Text, nullable=False, comment="The warehouse's code for it."),
+)

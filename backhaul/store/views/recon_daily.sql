@@ -1,0 +1,56 @@
+-- One row a merchant, warehouse and day on which returns were started (UTC): volumes, rates, and how long a decision took.
+WITH base AS (
+    SELECT
+        r.merchant,
+        r.warehouse,
+        @day(r.created_at) AS day,
+        d.decision,
+        d.expected_units,
+        d.available_units,
+        d.damaged_units,
+        d.missing_units,
+        d.unexpected_units,
+        r.return_total,
+        CASE WHEN d.decision IN ('process', 'flag') AND NOT r.is_history THEN @days(r.created_at, d.decided_at) * 24 END AS hours_to_decision
+    FROM returns r
+    LEFT JOIN decisions d ON d.merchant = r.merchant AND d.return_id = r.return_id AND d.is_current
+),
+ranked AS (
+    SELECT
+        merchant, warehouse, day, hours_to_decision,
+        row_number() OVER (PARTITION BY merchant, warehouse, day ORDER BY hours_to_decision) AS place,
+        count(*) OVER (PARTITION BY merchant, warehouse, day) AS places
+    FROM base
+    WHERE hours_to_decision IS NOT NULL
+),
+percentiles AS (
+    SELECT
+        merchant, warehouse, day,
+        max(CASE WHEN place = (places * 50 + 99) / 100 THEN hours_to_decision END) AS p50_hours_to_decision,
+        max(CASE WHEN place = (places * 90 + 99) / 100 THEN hours_to_decision END) AS p90_hours_to_decision
+    FROM ranked
+    GROUP BY merchant, warehouse, day
+)
+SELECT
+    b.merchant,
+    b.warehouse,
+    b.day,
+    count(*) AS returns,
+    sum(b.expected_units) AS expected_units,
+    sum(b.available_units) AS available_units,
+    sum(b.damaged_units) AS damaged_units,
+    sum(b.missing_units) AS missing_units,
+    sum(b.unexpected_units) AS unexpected_units,
+    @money(sum(b.return_total)) AS return_total,
+    sum(CASE WHEN b.decision = 'process' THEN 1 ELSE 0 END) AS processed_returns,
+    sum(CASE WHEN b.decision = 'flag' THEN 1 ELSE 0 END) AS flagged_returns,
+    sum(CASE WHEN b.decision IN ('wait', 'hold') THEN 1 ELSE 0 END) AS open_returns,
+    sum(CASE WHEN b.decision = 'flag' THEN 1.0 ELSE 0.0 END)
+        / nullif(sum(CASE WHEN b.decision IN ('process', 'flag') THEN 1 ELSE 0 END), 0) AS flag_rate,
+    sum(b.damaged_units) * 1.0 / nullif(sum(b.available_units + b.damaged_units), 0) AS damage_rate,
+    sum(b.missing_units) * 1.0 / nullif(sum(b.expected_units), 0) AS missing_rate,
+    max(p.p50_hours_to_decision) AS p50_hours_to_decision,
+    max(p.p90_hours_to_decision) AS p90_hours_to_decision
+FROM base b
+LEFT JOIN percentiles p ON p.merchant = b.merchant AND p.warehouse = b.warehouse AND p.day = b.day
+GROUP BY b.merchant, b.warehouse, b.day

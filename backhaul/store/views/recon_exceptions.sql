@@ -1,0 +1,24 @@
+-- All that needs a person: what, why, and what to do about it.
+SELECT
+    e.merchant,
+    e.kind,
+    e.return_id,
+    e.subject,
+    e.why,
+    e.remedy,
+    e.opened_at,
+    CAST(@days(e.opened_at, @now()) AS INTEGER) AS age_days
+FROM exceptions e
+WHERE e.resolved_at IS NULL
+UNION ALL
+SELECT
+    q.merchant,
+    'quarantined' AS kind,
+    q.record_key AS return_id,
+    q.source || ':' || q.record_key AS subject,
+    q.reason AS why,
+    'Have the record put right at its source; it is taken in by itself, or by: backhaul quarantine retry.' AS remedy,
+    q.quarantined_at AS opened_at,
+    CAST(@days(q.quarantined_at, @now()) AS INTEGER) AS age_days
+FROM quarantine q
+WHERE q.released_at IS NULL

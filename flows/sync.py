@@ -1,0 +1,42 @@
+"""Sync: bring a merchant up to date with Loop and its warehouses, then act on what changed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from prefect import flow
+
+from backhaul.domain.windows import Window
+from backhaul.pipeline.reconciling import RunSummary
+from backhaul.pipeline.session import Session
+from flows.recorded import recorded_run
+from tasks.actions import compare_asn, decide_returns, deliver_due, notice_what_hangs, publish_summary, since
+from tasks.receipts import load_receipts, poll_warehouse
+from tasks.returns import check_returns, extract_returns, keep_news, load_returns, pending_windows
+
+_SHOWS_OUR_ACTS = ("closed", "review")  # the states that a process or a flag leads to
+
+
+@flow(name="sync", flow_run_name="sync-{merchant}", retries=0)
+def sync(merchant: str, config: str | None = None, trigger: str = "schedule") -> RunSummary:
+    """Bring one merchant up to date, announce new returns, and process or flag what the warehouse has inspected."""
+    with recorded_run("sync", merchant, config=config, trigger=trigger) as session:
+        for window in pending_windows(session):
+            pull_returns(session, window, completes=window)
+            compare_asn(session, window)
+        decide_returns(session)
+        deliver_due(session)
+        for warehouse in session.warehouses:
+            load_receipts(session, poll_warehouse(session, warehouse))
+        decide_returns(session)
+        if deliver_due(session):
+            pull_returns(session, since(session, timedelta(minutes=1)), states=_SHOWS_OUR_ACTS)
+        decide_returns(session)
+        notice_what_hangs(session)
+        return publish_summary(session)
+
+
+def pull_returns(session: Session, window: Window, *, completes: Window | None = None, states: tuple[str, ...] | None = None) -> None:
+    """Extract a window, keep what is news, check it, load it."""
+    news = keep_news(session, extract_returns(session, window, states))
+    load_returns(session, check_returns(session, news), completes)

@@ -1,0 +1,66 @@
+"""Fails when a file of the project names a package registry's host or a path of somebody's machine.
+
+Such a name works on one machine and nowhere else, and tells strangers about that machine. Looks at what git would commit; in a
+copy without git, at every file outside the folders that tools make.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+MADE_BY_TOOLS = {
+    ".git",
+    ".venv",
+    ".hypothesis",
+    ".import_linter_cache",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    "__pycache__",
+    "build",
+    "dist",
+}
+
+# Written in pieces, so that this file does not name them.
+REGISTRY = re.compile(
+    "|".join((r"pypi\." + "org", "python" + r"hosted\.org", r"npm" + r"js\.(?:org|com)", r"deb" + r"ian\.org", r"conda\." + "anaconda"))
+)
+MACHINE_PATH = re.compile(r"(?<![\w.\-*])/(?:root|work|home|Users|tmp|opt)" + r"/[\w.]|\b[A-Z]:" + r"\\Users\\|file:/" + "//")
+
+
+def files(root: Path = ROOT) -> list[Path]:
+    """The files that git has or would take, or all that tools did not make where there is no git."""
+    if not (root / ".git").exists():
+        return sorted(path for path in root.rglob("*") if path.is_file() and not MADE_BY_TOOLS & set(path.relative_to(root).parts))
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=root, check=True, capture_output=True, text=True
+    ).stdout
+    return sorted(path for name in listing.split("\0") if name and (path := root / name).is_file())
+
+
+def findings(paths: Iterable[Path], root: Path = ROOT) -> Iterator[str]:
+    """One line for each place that names a registry or a machine's path: file, line number, and what it is."""
+    for path in paths:
+        content = path.read_bytes()
+        if b"\0" in content:
+            continue
+        for number, line in enumerate(content.decode("utf-8", errors="replace").splitlines(), 1):
+            for what, pattern in (("a registry's host", REGISTRY), ("a path of a machine", MACHINE_PATH)):
+                if pattern.search(line):
+                    yield f"{path.relative_to(root)}:{number}: names {what}"
+
+
+def main() -> int:
+    """Print every finding; 1 when there is any."""
+    found = list(findings(files()))
+    print("\n".join(found) or "No file names a registry or a machine.")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""Steps that act: decide, deliver, reconcile, publish."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from prefect.artifacts import create_table_artifact
+from prefect.context import FlowRunContext
+
+from backhaul.domain.windows import Window
+from backhaul.pipeline import reconciling
+from backhaul.pipeline.deciding import decide_due
+from backhaul.pipeline.delivering import Courier
+from backhaul.pipeline.reconciling import RunSummary
+from backhaul.pipeline.session import Session
+from tasks.steps import step
+
+
+@step("decide-returns")
+def decide_returns(session: Session) -> None:
+    """Decide every return with news and every hold that has fallen due; owe the deliveries that follow."""
+    decide_due(session)
+
+
+@step("deliver-due")
+def deliver_due(session: Session) -> bool:
+    """Drain the outbox; returns whether Loop accepted anything that it will now show."""
+    return Courier(session).drain() > 0
+
+
+@step("compare-asn")
+def compare_asn(session: Session, window: Window) -> None:
+    """Hold the shipping notice against the list."""
+    reconciling.compare_asn(session, window, reconciling.pull_asn(session, window))
+
+
+@step("notice-what-hangs")
+def notice_what_hangs(session: Session) -> None:
+    """Raise exceptions for what a vendor accepted and never showed."""
+    reconciling.notice_what_hangs(session)
+
+
+@step("publish-summary")
+def publish_summary(session: Session) -> RunSummary:
+    """Sum the run up, as an artifact on Prefect's server where there is one."""
+    summary = reconciling.summary(session.run)
+    if FlowRunContext.get() is not None:
+        rows = [{"what": name.replace("_", " "), "count": count} for name, count in summary.counts.items()]
+        create_table_artifact(key=f"{summary.flow}-{summary.merchant}".replace("_", "-"), table=rows, description=f"Run {summary.run_id}")
+    return summary
+
+
+def since(session: Session, lag: timedelta) -> Window:
+    """From a little before this run began until now."""
+    return Window(session.run.started_at - lag, session.clock())

@@ -1,0 +1,57 @@
+"""Steps on Loop returns: extract, keep what is news, check, load."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from backhaul.connectors.base import ReturnBatch
+from backhaul.domain.windows import Window, next_sync_window, split
+from backhaul.pipeline import intake
+from backhaul.pipeline.intake import Intake
+from backhaul.pipeline.session import Session
+from tasks.steps import step
+
+LONGEST_WINDOW = timedelta(days=120)  # Loop refuses a longer one
+OVERLAP = timedelta(minutes=10)  # rows that Loop commits late are met again; upserts make it free
+
+
+class Batch:
+    """A batch of frames on its way between two steps. A plain class, which Prefect passes on without looking into it."""
+
+    def __init__(self, returns: ReturnBatch) -> None:
+        self.returns = returns
+
+
+@step("plan-windows")
+def pending_windows(session: Session) -> list[Window]:
+    """The windows that a sync has to ask Loop for; the end is fixed here, once."""
+    with session.store.read() as connection:
+        watermark = intake.watermark(connection, session.merchant)
+    whole = next_sync_window(watermark, session.clock(), session.settings.loop.first_sync_days, OVERLAP)
+    session.run.window = whole
+    return split(whole.start, whole.end, LONGEST_WINDOW)
+
+
+@step("extract-returns")
+def extract_returns(session: Session, window: Window, states: tuple[str, ...] | None = None) -> Batch:
+    """Every Loop return that changed in the window, in every state, as typed frames."""
+    batch = session.loop.returns(window.start, window.end, states) if states else session.loop.returns(window.start, window.end)
+    return Batch(batch)
+
+
+@step("keep-news")
+def keep_news(session: Session, batch: Batch, is_history: bool = False) -> Intake:
+    """Leave out what the store holds already."""
+    return intake.keep_news(session, batch.returns, "list", is_history)
+
+
+@step("check-returns")
+def check_returns(session: Session, news: Intake) -> Intake:
+    """Run the suites; a critical failure quarantines the whole return."""
+    return intake.check(session, news)
+
+
+@step("load-returns")
+def load_returns(session: Session, checked: Intake, completes: Window | None, is_history: bool = False) -> None:
+    """Write rows, versions and quarantine, and move the watermark, in one transaction."""
+    intake.load(session, checked, completes=completes, is_history=is_history)

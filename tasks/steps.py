@@ -1,0 +1,35 @@
+"""The steps of a run: each hands frames or keys to the library, and counts what it did. Nothing is cached, nothing is retried here.
+
+A step is a Prefect task. Inside a flow run Prefect records it; outside one, when no Prefect server is named, it is the function itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
+
+from prefect import Task
+from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Step(Task[P, R]):
+    """A task that runs as a plain function when there is no flow run to belong to."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the step."""
+        if FlowRunContext.get() is None:
+            return self.fn(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
+
+
+def step(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a function a step. Its effects are kept in our store, so Prefect caches and persists none of its results."""
+
+    def make(function: Callable[P, R]) -> Callable[P, R]:
+        return cast(Callable[P, R], Step(function, name=name, cache_policy=NO_CACHE, persist_result=False))
+
+    return make

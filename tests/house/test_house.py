@@ -1,0 +1,135 @@
+"""What keeps the house in order: the lock, the files, the suites and the wheel."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+
+from backhaul.domain import schema
+from scripts.check_files import ROOT, files, findings
+
+PINNED = re.compile(r"[a-z0-9][a-z0-9._-]*==[0-9][\w.!+]*(?: ; [^\\]+)? \\")
+HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}(?: \\)?")
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+SUITE_FILES = sorted((ROOT / "expectations").glob("*.json"))
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0].lower()
+
+
+def _expectations() -> Iterator[tuple[str, dict[str, Any]]]:
+    for file in SUITE_FILES:
+        for expectation in json.loads(file.read_text(encoding="utf-8"))["expectations"]:
+            yield file.stem, expectation
+
+
+def test_the_lock_holds_versions_and_hashes_only() -> None:
+    strange = [
+        line for line in LOCK.splitlines() if line and not line.startswith("# ") and not PINNED.fullmatch(line) and not HASH.fullmatch(line)
+    ]
+
+    assert strange == []
+    assert "://" not in LOCK
+
+
+def test_every_locked_version_has_a_hash() -> None:
+    lines = LOCK.splitlines()
+    unhashed = [
+        line for line, following in zip(lines, [*lines[1:], ""], strict=True) if PINNED.fullmatch(line) and not HASH.fullmatch(following)
+    ]
+
+    assert unhashed == []
+    assert sum(bool(PINNED.fullmatch(line)) for line in lines) > 100
+
+
+def test_everything_the_project_asks_for_is_in_the_lock() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    asked = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["dev"], *project["build-system"]["requires"]]
+    locked = set(re.findall(r"^([a-z0-9._-]+)==", LOCK, re.MULTILINE))
+
+    assert {_name(requirement) for requirement in asked} - locked == set()
+
+
+def test_no_file_names_a_registry_or_a_machine() -> None:
+    assert list(findings(files())) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--index-url https://" + "pypi" + ".org/simple",
+        "https://files.python" + "hosted.org/packages/x.whl",
+        "registry=https://registry.npm" + "js.org",
+        "cd /" + "home/someone/project",
+        "sqlite:////" + "tmp/store.db",
+        "C:" + "\\Users\\someone",
+    ],
+)
+def test_a_file_that_names_a_registry_or_a_machine_is_found(line: str, tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text(f"first\n{line}\n", encoding="utf-8")
+
+    assert [finding.split(": names")[0] for finding in findings(files(tmp_path), tmp_path)] == ["notes.md:2"]
+
+
+@pytest.mark.parametrize(
+    "line", ["GET /warehouse/return/list", "docs/home/index.md", "sqlite:///backhaul.db", "https://example.com/home/page"]
+)
+def test_an_ordinary_path_is_not_taken_for_a_machine_s(line: str, tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text(line, encoding="utf-8")
+
+    assert list(findings(files(tmp_path), tmp_path)) == []
+
+
+def test_every_expectation_has_a_rule_id_a_severity_and_one_plain_sentence() -> None:
+    for table, expectation in _expectations():
+        assert re.fullmatch(r"(RET|LINE|RCPT|RLINE)-\d{3}", expectation["meta"]["rule"]), (table, expectation)
+        assert expectation["severity"] in {"critical", "warning"}, (table, expectation)
+        assert re.fullmatch(r"[A-Z].+\.", expectation["description"]), (table, expectation)
+
+
+def test_rule_ids_and_descriptions_are_unique() -> None:
+    ids = [expectation["meta"]["rule"] for _, expectation in _expectations()]
+    descriptions = [expectation["description"] for _, expectation in _expectations()]
+
+    assert len(ids) == len(set(ids))
+    assert len(descriptions) == len(set(descriptions))
+
+
+def test_there_is_one_suite_for_each_normalised_table() -> None:
+    frames = (schema.RETURNS, schema.RETURN_LINES, schema.RECEIPTS, schema.RECEIPT_LINES)
+
+    assert {file.stem for file in SUITE_FILES} == {frame.name for frame in frames}
+
+
+def test_the_codes_in_the_suites_are_those_of_the_domain() -> None:
+    codes = {expectation["meta"]["rule"]: expectation["kwargs"].get("value_set") for _, expectation in _expectations()}
+
+    assert set(codes["RET-004"]) == set(schema.LOOP_STATES)
+    assert set(codes["RLINE-005"]) == set(schema.CONDITIONS)
+
+
+def test_the_wheel_carries_the_suites_beside_the_package(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
+    subprocess.run([*build, "--wheel-dir", str(tmp_path), str(ROOT)], check=True)
+
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(ZipFile(wheel).namelist())
+    assert {f"expectations/{file.name}" for file in SUITE_FILES} <= names
+    assert {"backhaul/checks.py", "flows/__init__.py", "tasks/__init__.py"} <= names
+
+
+def test_make_lists_every_target_that_people_use() -> None:
+    listing = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    for target in ("install", "lock", "demo", "test", "lint", "bench", "docs", "serve", "console", "clean"):
+        assert re.search(rf"^  make {target} +\S", listing, re.MULTILINE), target
