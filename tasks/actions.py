@@ -53,3 +53,13 @@ def publish_summary(session: Session) -> RunSummary:
 def since(session: Session, lag: timedelta) -> Window:
     """From a little before this run began until now."""
     return Window(session.run.started_at - lag, session.clock())
+
+
+@step("publish-standing")
+def publish_standing(session: Session) -> None:
+    """Count the returns at each stage and the open exceptions, as an artifact on Prefect's server where there is one."""
+    standing = reconciling.standing(session)
+    if FlowRunContext.get() is not None:
+        create_table_artifact(
+            key=f"standing-{session.merchant}".replace("_", "-"), table=standing, description=f"Where {session.merchant} stands"
+        )

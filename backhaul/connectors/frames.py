@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import pandas as pd
 
-from backhaul.connectors.parse import UNPARSED, Scalar
+from backhaul.connectors.parse import UNPARSED, Scalar, Unparsed
 from backhaul.domain.schema import Frame
 
 Columns = dict[str, list[Any]]
@@ -22,7 +23,7 @@ class Unreadable:
     def parse(self, field: str, values: Iterable[Scalar], parser: Callable[[Scalar], Any]) -> list[Any]:
         """A column of parsed values. One that does not parse becomes None, and its row is marked with the field's wire name."""
         column = list(map(parser, values))
-        if UNPARSED in column:
+        if Unparsed in set(map(type, column)):  # several times faster than comparing every value
             for row, value in enumerate(column):
                 if value is UNPARSED:
                     column[row] = None
@@ -53,4 +54,4 @@ def empty(table: Frame) -> pd.DataFrame:
 
 def picked(records: Sequence[Any], field: str) -> list[Any]:
     """One attribute of every record."""
-    return [getattr(record, field) for record in records]
+    return list(map(attrgetter(field), records))

@@ -17,25 +17,28 @@ def fingerprint(raw: bytes) -> str:
     return f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
 
-def redacted(raw: bytes, wanted: frozenset[str]) -> dict[str, Any]:
+def redacted(raw: bytes, wanted: frozenset[str], containers: frozenset[str]) -> dict[str, Any]:
     """The record with only `wanted` keys, at any depth; what is not a JSON object leaves only its size.
 
-    Text is kept under a wanted key alone, never as an element of a list; e-mail addresses are removed from it.
+    Values are kept where they belong: text under a wanted key that is no container, never as an element of a list, and without
+    e-mail addresses; objects and lists of objects with what is wanted of them.
     """
     try:
         record = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         record = None
-    return _kept(record, wanted) if isinstance(record, dict) else {"unreadable_bytes": len(raw)}
+    return _kept(record, wanted, containers) if isinstance(record, dict) else {"unreadable_bytes": len(raw)}
 
 
-def _kept(record: dict[str, Any], wanted: frozenset[str]) -> dict[str, Any]:
-    return {key: _value(value, wanted) for key, value in record.items() if key in wanted}
-
-
-def _value(value: Any, wanted: frozenset[str]) -> Any:
-    if isinstance(value, dict):
-        return _kept(value, wanted)
-    if isinstance(value, list):
-        return [_kept(item, wanted) for item in value if isinstance(item, dict)]
-    return _EMAIL.sub("[e-mail]", value)[:_TEXT_LIMIT] if isinstance(value, str) else value
+def _kept(record: dict[str, Any], wanted: frozenset[str], containers: frozenset[str]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in record.items():
+        if key not in wanted:
+            continue
+        if isinstance(value, dict):
+            kept[key] = _kept(value, wanted, containers)
+        elif isinstance(value, list):
+            kept[key] = [_kept(item, wanted, containers) for item in value if isinstance(item, dict)]
+        elif key not in containers:
+            kept[key] = _EMAIL.sub("[e-mail]", value)[:_TEXT_LIMIT] if isinstance(value, str) else value
+    return kept

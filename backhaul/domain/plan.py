@@ -88,6 +88,7 @@ class ReturnFacts:
 
     return_id: str
     loop_state: LoopState
+    first_state: LoopState
     order_name: str | None
     ordinal: int
     tracking_number: str | None
@@ -244,10 +245,12 @@ def _announce(facts: ReturnFacts, terms: Terms, result: Plan) -> None:
         return
     has_sku = any(line.sku for line in facts.lines)
     if not creates:
-        is_wanted = needs_rma(facts.loop_state, facts.loop_state, terms.policy.announce, has_sku, facts.tracking_number)
+        is_wanted = needs_rma(facts.first_state, facts.loop_state, terms.policy.announce, has_sku, facts.tracking_number)
         if is_wanted and facts.rma is None:
             draft = _draft(facts, terms)
-            result.deliveries.append(NewDelivery(DeliveryKind.RMA_CREATE, effect_key(DeliveryKind.RMA_CREATE, facts.return_id), draft_json(draft)))
+            result.deliveries.append(
+                NewDelivery(DeliveryKind.RMA_CREATE, effect_key(DeliveryKind.RMA_CREATE, facts.return_id), draft_json(draft))
+            )
         return
     if facts.loop_state in (LoopState.OPEN, LoopState.REVIEW) and has_sku:
         _bring_up_to_date(facts, _draft(facts, terms), creates[0], result)
@@ -265,7 +268,12 @@ def _bring_up_to_date(facts: ReturnFacts, draft: RmaDraft, create: Owed, result:
     newest = updates[-1] if updates else create
     announced = draft_from_json(newest.payload or create.payload or "")
     wanted = RmaDraft(
-        draft.return_id, draft.order_name, draft.order_number, announced.ordinal, draft.tracking_number or announced.tracking_number, draft.lines
+        draft.return_id,
+        draft.order_name,
+        draft.order_number,
+        announced.ordinal,
+        draft.tracking_number or announced.tracking_number,
+        draft.lines,
     )
     if wanted == announced:
         return
@@ -286,7 +294,11 @@ def _withdraw(facts: ReturnFacts, creates: list[Owed], result: Plan) -> None:
     for owed in [*creates, *_owed(facts, DeliveryKind.RMA_UPDATE)]:
         if owed.is_undone:
             result.changes.append(Change(owed.delivery_id, DeliveryState.SUPERSEDED, f"the return is {facts.loop_state} in Loop"))
-    standing = [owed for owed in creates if not owed.is_undone and owed.state not in (DeliveryState.REFUSED, DeliveryState.DEAD, DeliveryState.SUPERSEDED)]
+    standing = [
+        owed
+        for owed in creates
+        if not owed.is_undone and owed.state not in (DeliveryState.REFUSED, DeliveryState.DEAD, DeliveryState.SUPERSEDED)
+    ]
     is_open = facts.rma is None or facts.rma.status in (None, "open", "requested")
     if standing and is_open and not _owed(facts, DeliveryKind.RMA_CANCEL):
         key = effect_key(DeliveryKind.RMA_CANCEL, facts.return_id)
@@ -318,11 +330,18 @@ def _note_exceptions(facts: ReturnFacts, judged: Facts, terms: Terms, result: Pl
         found[ExceptionKind.UNVERIFIABLE] = "no line has a SKU, so that nothing can be announced or matched"
     if result.decision.kind is DecisionKind.HOLD and "rma_refused" in result.decision.reasons:
         found[ExceptionKind.RMA_REFUSED] = "the warehouse refused the RMA for good"
-    if facts.rma is not None and facts.rma.status == "deleted" and not _owed(facts, DeliveryKind.RMA_CANCEL) and facts.loop_state is LoopState.OPEN:
+    if (
+        facts.rma is not None
+        and facts.rma.status == "deleted"
+        and not _owed(facts, DeliveryKind.RMA_CANCEL)
+        and facts.loop_state is LoopState.OPEN
+    ):
         found[ExceptionKind.RMA_NOT_FOUND] = "the RMA was deleted at the warehouse while the return is open in Loop"
     if facts.rma is not None and facts.rma.unknown and facts.loop_state not in _ENDED:
         words = ", ".join(sorted(set(facts.rma.unknown)))
-        found[ExceptionKind.UNKNOWN_CONDITION] = f"the warehouse gave a condition that is not known ({words}); the units are held as pending"
+        found[ExceptionKind.UNKNOWN_CONDITION] = (
+            f"the warehouse gave a condition that is not known ({words}); the units are held as pending"
+        )
     standing = facts.standing
     if standing is not None and standing.decision.kind in _FINAL and standing.units != units_of(result.match):
         would_be = decide_on_receipt(judged, terms.policy, now)

@@ -40,7 +40,9 @@ def decide_due(session: Session) -> Counter[str]:
                 run_id=session.run.run_id,
                 now=now,
             )
-        decided.update(str(made.decision.kind) for facts, made in planned if facts.standing is None or facts.standing.decision != made.decision)
+        decided.update(
+            str(made.decision.kind) for facts, made in planned if facts.standing is None or facts.standing.decision != made.decision
+        )
         after = due[-1]
     for kind in DecisionKind:
         session.run.add(f"decided_{kind}", decided[str(kind)])

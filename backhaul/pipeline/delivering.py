@@ -184,7 +184,9 @@ class Courier:
             for delivery in group:
                 outcome = outcomes.get(delivery.return_id)
                 if outcome is None:
-                    self._retry(connection, delivery, "the answer does not name this record", started_at, is_uncertain=True, retry_after=None)
+                    self._retry(
+                        connection, delivery, "the answer does not name this record", started_at, is_uncertain=True, retry_after=None
+                    )
                     continue
                 state, word = _state_of(delivery.kind, outcome.verdict)
                 outbox.settle(
@@ -208,7 +210,9 @@ class Courier:
                     self._resolve(connection, delivery)
         return accepted
 
-    def _settle_failure(self, group: Sequence[Delivery], error: VendorError, started_at: datetime, *, still_uncertain: bool = False) -> None:
+    def _settle_failure(
+        self, group: Sequence[Delivery], error: VendorError, started_at: datetime, *, still_uncertain: bool = False
+    ) -> None:
         """A call that failed as a whole: try again after a pause, or give up and ask for a person."""
         is_final = isinstance(error, PermanentVendorError)
         now = self.session.clock()
@@ -231,7 +235,14 @@ class Courier:
                 self._raise(connection, delivery, ExceptionKind.DELIVERY_DEAD, str(error))
 
     def _retry(
-        self, connection: sa.Connection, delivery: Delivery, why: str, started_at: datetime, *, is_uncertain: bool, retry_after: float | None
+        self,
+        connection: sa.Connection,
+        delivery: Delivery,
+        why: str,
+        started_at: datetime,
+        *,
+        is_uncertain: bool,
+        retry_after: float | None,
     ) -> None:
         tries = delivery.attempts + 1
         now, is_dead = self.session.clock(), tries >= MAX_ATTEMPTS
@@ -279,4 +290,3 @@ def _state_of(kind: DeliveryKind, verdict: Verdict) -> tuple[DeliveryState, str]
     if (kind, verdict) in ((DeliveryKind.RMA_CREATE, Verdict.EXISTS), (DeliveryKind.RMA_CANCEL, Verdict.MISSING)):
         return DeliveryState.ACCEPTED, "adopted"
     return DeliveryState.REFUSED, "refused"
-

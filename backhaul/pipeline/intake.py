@@ -152,7 +152,10 @@ def _quarantined(record: ReturnRecord, rules: dict[str, str]) -> Quarantined:
 
 def _from_rejected(rejected: Rejected) -> Quarantined:
     return Quarantined(
-        rejected.record_key, rejected.order_name, (rejected.rule,), f"{rejected.rule}: {rejected.reason}", rejected.body, content_hash([rejected.body])
+        rejected.record_key,
+        rejected.order_name,
+        (rejected.rule,),
+        f"{rejected.rule}: {rejected.reason}",
+        rejected.body,
+        content_hash([rejected.body]),
     )
-
-

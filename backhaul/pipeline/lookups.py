@@ -86,5 +86,7 @@ def _process_answer(session: Session, delivery: Delivery, state: str | None, now
         return Answer(DeliveryState.FAILED, "failed", f"Loop shows {state} after an attempt whose answer was lost")
     settled_at = (delivery.last_attempt_at or now) + timedelta(seconds=session.settings.loop.process_settle_seconds)
     if now < settled_at:
-        return Answer(DeliveryState.PENDING, "waiting", "Loop may still be processing it; it is looked up again when it has had time", settled_at)
+        return Answer(
+            DeliveryState.PENDING, "waiting", "Loop may still be processing it; it is looked up again when it has had time", settled_at
+        )
     return None

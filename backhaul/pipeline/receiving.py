@@ -55,12 +55,18 @@ def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str 
     news = [
         record
         for record in records
-        if (record.rma_key, record.content_hash) not in in_quarantine and (record.rma_key not in known or known[record.rma_key].is_news(record))
+        if (record.rma_key, record.content_hash) not in in_quarantine
+        and (record.rma_key not in known or known[record.rma_key].is_news(record))
     ]
     good, bad, warnings = _check(session, news)
     for rejected in batch.rejected:
         quarantined = Quarantined(
-            rejected.record_key, rejected.order_name, (rejected.rule,), f"{rejected.rule}: {rejected.reason}", rejected.body, content_hash([rejected.body])
+            rejected.record_key,
+            rejected.order_name,
+            (rejected.rule,),
+            f"{rejected.rule}: {rejected.reason}",
+            rejected.body,
+            content_hash([rejected.body]),
         )
         if (quarantined.record_key, quarantined.content_hash) not in in_quarantine:
             bad.append(quarantined)
@@ -95,7 +101,9 @@ def _records(batch: ReceiptBatch) -> list[ReceiptRecord]:
     return [make_record(row, lines[row[0]], body) for row, body in zip(rows, batch.bodies, strict=True)]
 
 
-def _check(session: Session, news: Sequence[ReceiptRecord]) -> tuple[list[ReceiptRecord], list[Quarantined], list[tuple[str, str, str, str, str]]]:
+def _check(
+    session: Session, news: Sequence[ReceiptRecord]
+) -> tuple[list[ReceiptRecord], list[Quarantined], list[tuple[str, str, str, str, str]]]:
     if not news:
         return [], [], []
     owners = [place for place, record in enumerate(news) for _ in record.lines]
@@ -140,7 +148,15 @@ def _write_events(connection: sa.Connection, session: Session, warehouse: str, c
     now = session.clock()
     rows = [
         (
-            *(session.merchant, warehouse, channel, f"rma.{record.values['event_status']}", record.rma_key, record.content_hash, record.body),
+            *(
+                session.merchant,
+                warehouse,
+                channel,
+                f"rma.{record.values['event_status']}",
+                record.rma_key,
+                record.content_hash,
+                record.body,
+            ),
             *(record.values["as_of"], now, now, session.run.run_id),
         )
         for record in loaded
@@ -155,7 +171,9 @@ def _write_exceptions(connection: sa.Connection, session: Session, loaded: Seque
         if return_id is None and record.lines:
             units = sum(line[5] or 0 for line in record.lines)
             why = f"the warehouse received {units} units in a parcel that belongs to no RMA ({record.values['package_id'] or 'no tracking number'})"
-            raise_exception(connection, session.merchant, ExceptionKind.BLIND_RECEIPT, record.rma_key, why, return_id=None, run_id=run_id, now=now)
+            raise_exception(
+                connection, session.merchant, ExceptionKind.BLIND_RECEIPT, record.rma_key, why, return_id=None, run_id=run_id, now=now
+            )
         resolve_exception(connection, session.merchant, ExceptionKind.RECEIPT_QUARANTINED, record.rma_key, now)
     for record in bad:
         raise_exception(

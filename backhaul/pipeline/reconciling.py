@@ -111,12 +111,25 @@ def notice_what_hangs(session: Session) -> None:
             is_process = row.kind == DeliveryKind.LOOP_PROCESS.value
             kind = ExceptionKind.PROCESS_UNCONFIRMED if is_process else ExceptionKind.RMA_NOT_FOUND
             subject = f"{row.kind}:{row.return_id}" if is_process else row.return_id
-            why = "Loop took the process, and the return is still open" if is_process else "the warehouse took the RMA, and does not show it"
-            raise_exception(
-                connection, session.merchant, kind, subject, why, return_id=row.return_id, run_id=session.run.run_id, now=now
+            why = (
+                "Loop took the process, and the return is still open" if is_process else "the warehouse took the RMA, and does not show it"
             )
+            raise_exception(connection, session.merchant, kind, subject, why, return_id=row.return_id, run_id=session.run.run_id, now=now)
 
 
 def summary(run: Run) -> RunSummary:
     """A run's counts, as they stand."""
     return RunSummary(run.run_id, run.flow, run.merchant, dict(sorted(run.counts.items())))
+
+
+def standing(session: Session) -> list[dict[str, str | int]]:
+    """How many returns are at each stage, and how many exceptions of each kind are open."""
+    stages = sa.text("SELECT stage, count(*) AS count FROM recon_returns WHERE merchant = :merchant GROUP BY stage ORDER BY stage")
+    kinds = sa.text("SELECT kind, count(*) AS count FROM recon_exceptions WHERE merchant = :merchant GROUP BY kind ORDER BY kind")
+    rows: list[dict[str, str | int]] = []
+    with session.store.read() as connection:
+        for word, query in (("stage", stages), ("exception", kinds)):
+            for name, count in connection.execute(query, {"merchant": session.merchant}):
+                rows.append({"what": f"{word} {name}", "count": count})
+                session.run.add(f"{word}_{name}", count)
+    return rows

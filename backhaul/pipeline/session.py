@@ -32,7 +32,14 @@ class Session:
     """What the steps of a merchant's run share. Not a dataclass: Prefect looks into those when a task takes one."""
 
     def __init__(
-        self, store: Store, merchant: str, settings: MerchantSettings, run: Run, loop: LoopClient, warehouses: dict[str, Warehouse], clock: Clock
+        self,
+        store: Store,
+        merchant: str,
+        settings: MerchantSettings,
+        run: Run,
+        loop: LoopClient,
+        warehouses: dict[str, Warehouse],
+        clock: Clock,
     ) -> None:
         self.store = store
         self.merchant = merchant

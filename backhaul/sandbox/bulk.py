@@ -6,11 +6,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from operator import itemgetter
+from typing import Any
 
 import msgspec
 
 from backhaul.sandbox.loop_state import Return, copy_lines
-from backhaul.sandbox.loop_wire import FIRST_ORDER, FIRST_PROVIDER_LINE, FIRST_PROVIDER_ORDER, iso_ms, list_record, spaced
+from backhaul.sandbox.loop_wire import FIRST_ORDER, FIRST_PROVIDER_LINE, FIRST_PROVIDER_ORDER, list_record, spaced
 from backhaul.sandbox.time_index import STATES, TimeIndex, time_key
 
 MAX_LINES = 5  # line ids are set aside in fives
@@ -20,7 +22,10 @@ _ID, _LINE, _ORDER, _SECOND = 3_999_000_001, 3_998_000_001, 8_880_001, 981_173_1
 
 def _values(return_id: int, first_line: int, order_number: int, created: int) -> list[str]:
     """Every text in a record that differs from one return to the next, in a fixed order."""
-    times = [str(form(created + step)) for step in range(UPDATED_AFTER + 1) for form in (iso_ms, spaced)]
+    times = []
+    for step in range(UPDATED_AFTER + 1):
+        text = str(spaced(created + step))
+        times += [text, f"{text[:10]}T{text[11:]}.000Z"]
     lines = [str(base + first_line + each) for each in range(MAX_LINES) for base in (FIRST_PROVIDER_LINE, 0)]
     orders = [str(FIRST_PROVIDER_ORDER + order_number), str(FIRST_ORDER + order_number), str(order_number)]
     return [f"{return_id:012d}", str(return_id), *lines, *orders, *times]
@@ -34,8 +39,8 @@ class Bulk:
         self._first_id, self._first_line = first_id, first_line
         self._start, self._span = int(start.timestamp()), int((end - start).total_seconds()) - UPDATED_AFTER
         self._prototypes = [self._stand_in(each) for each in prototypes]
-        tokens = [text.encode() for text in _values(_ID, _LINE, _ORDER, _SECOND)]
-        splitter = re.compile(b"(" + b"|".join(re.escape(token) for token in tokens) + b")")
+        tokens = _values(_ID, _LINE, _ORDER, _SECOND)
+        splitter = re.compile("(" + "|".join(re.escape(token) for token in tokens) + ")")
         place = {token: index for index, token in enumerate(tokens)}
         self._templates = [self._template(each, splitter, place) for each in self._prototypes]
 
@@ -49,8 +54,11 @@ class Bulk:
         return replace(item, id=_ID, order_number=_ORDER, lines=lines, list_json=None, **dated)  # type: ignore[arg-type]  # all whole seconds
 
     @staticmethod
-    def _template(item: Return, splitter: re.Pattern[bytes], place: dict[bytes, int]) -> list[bytes | int]:
-        return [place.get(piece, piece) for piece in splitter.split(msgspec.json.encode(list_record(item)))]
+    def _template(item: Return, splitter: re.Pattern[str], place: dict[str, int]) -> tuple[str, itemgetter[Any]]:
+        """The record as a %-format, and what picks its values: formatting a page of 750 takes a few milliseconds."""
+        pieces = splitter.split(msgspec.json.encode(list_record(item)).decode())
+        used = [place[piece] for piece in pieces if piece in place]
+        return "".join("%s" if piece in place else piece.replace("%", "%%") for piece in pieces), itemgetter(*used)
 
     def __contains__(self, return_id: int) -> bool:
         return self._first_id <= return_id < self._first_id + self.count
@@ -80,10 +88,10 @@ class Bulk:
     def record_json(self, return_id: int) -> bytes:
         """The list's record."""
         index = return_id - self._first_id
-        texts = _values(return_id, self._first_line + index * MAX_LINES, 1001 + index, self._created(index))
-        values = [text.encode() for text in texts]
-        template = self._templates[index % len(self._templates)]
-        return b"".join([values[piece] if isinstance(piece, int) else piece for piece in template])
+        values = _values(return_id, self._first_line + index * MAX_LINES, 1001 + index, self._created(index))
+        template, pick = self._templates[index % len(self._templates)]
+        text: str = template % pick(values)
+        return text.encode()
 
     def fill(self, by_created: TimeIndex, by_updated: TimeIndex) -> None:
         """Put every return into an account's indexes."""

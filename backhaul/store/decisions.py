@@ -24,7 +24,14 @@ _NO_DISCREPANCY = (LineOutcome.AVAILABLE, LineOutcome.AWAITED)
 
 
 def write_plans(
-    connection: sa.Connection, merchant: str, planned: Sequence[tuple[ReturnFacts, Plan]], *, policy_hash: str, warehouses: dict[str, str], run_id: str, now: datetime
+    connection: sa.Connection,
+    merchant: str,
+    planned: Sequence[tuple[ReturnFacts, Plan]],
+    *,
+    policy_hash: str,
+    warehouses: dict[str, str],
+    run_id: str,
+    now: datetime,
 ) -> None:
     """Write plans in the caller's transaction, and mark their returns as no longer due."""
     changed = [(facts, plan) for facts, plan in planned if _says_more(facts, plan)]
@@ -53,7 +60,9 @@ def _write_decisions(
         query = sa.select(decisions.c.return_id, decisions.c.decision_no).where(decisions.c.merchant == merchant, decisions.c.is_current)
         numbers = {row.return_id: row.decision_no for row in bulk.select_by_keys(connection, query, decisions.c.return_id, earlier)}
         which = bulk.one_of(connection, decisions.c.return_id, earlier)
-        connection.execute(sa.update(decisions).where(decisions.c.merchant == merchant, decisions.c.is_current, which).values(is_current=False))
+        connection.execute(
+            sa.update(decisions).where(decisions.c.merchant == merchant, decisions.c.is_current, which).values(is_current=False)
+        )
     rows = []
     for facts, plan in changed:
         decision, standing = plan.decision, facts.standing
@@ -82,7 +91,14 @@ def _write_deliveries(
 ) -> None:
     for change in plan.changes:
         if change.payload is not None:
-            values = {"payload": change.payload, "state": change.state.value, "next_attempt_at": now, "attempts": 0, "code": None, "message": None}
+            values = {
+                "payload": change.payload,
+                "state": change.state.value,
+                "next_attempt_at": now,
+                "attempts": 0,
+                "code": None,
+                "message": None,
+            }
             connection.execute(sa.update(deliveries).where(deliveries.c.delivery_id == change.delivery_id).values(values))
             continue
         outbox.set_state(connection, [change.delivery_id], change.state, change.message, now)
@@ -113,9 +129,13 @@ def _write_deliveries(
         )
 
 
-def _write_exceptions(connection: sa.Connection, merchant: str, planned: Sequence[tuple[ReturnFacts, Plan]], run_id: str, now: datetime) -> None:
+def _write_exceptions(
+    connection: sa.Connection, merchant: str, planned: Sequence[tuple[ReturnFacts, Plan]], run_id: str, now: datetime
+) -> None:
     query = sa.select(exceptions.c.return_id, exceptions.c.kind).where(
-        exceptions.c.merchant == merchant, exceptions.c.resolved_at.is_(None), exceptions.c.kind.in_([kind.value for kind in (*PLANNED_EXCEPTIONS, *OVER_WHEN_ENDED)])
+        exceptions.c.merchant == merchant,
+        exceptions.c.resolved_at.is_(None),
+        exceptions.c.kind.in_([kind.value for kind in (*PLANNED_EXCEPTIONS, *OVER_WHEN_ENDED)]),
     )
     opened = set(map(tuple, bulk.select_by_keys(connection, query, exceptions.c.return_id, [facts.return_id for facts, _ in planned])))
     for facts, plan in planned:

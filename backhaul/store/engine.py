@@ -119,4 +119,6 @@ def _named_errors() -> Iterator[None]:
         yield
     except sa.exc.OperationalError as error:
         words = str(error.orig).split("\n")[0][:200]
-        raise StoreError(f"the store cannot be used: {words}; nothing of this step was saved, run it again when the store is back") from error.orig
+        raise StoreError(
+            f"the store cannot be used: {words}; nothing of this step was saved, run it again when the store is back"
+        ) from error.orig

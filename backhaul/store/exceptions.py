@@ -11,7 +11,15 @@ from backhaul.store.tables import exceptions
 
 
 def raise_exception(
-    connection: sa.Connection, merchant: str, kind: ExceptionKind, subject: str, why: str, *, return_id: str | None, run_id: str, now: datetime
+    connection: sa.Connection,
+    merchant: str,
+    kind: ExceptionKind,
+    subject: str,
+    why: str,
+    *,
+    return_id: str | None,
+    run_id: str,
+    now: datetime,
 ) -> None:
     """Open an exception, or open it anew. One that is open already keeps its time, and changes only if `why` does."""
     same = (exceptions.c.merchant == merchant) & (exceptions.c.kind == kind.value) & (exceptions.c.subject == subject)

@@ -51,6 +51,7 @@ def read_facts(connection: sa.Connection, merchant: str, return_ids: Sequence[st
         ReturnFacts(
             return_id=row.return_id,
             loop_state=LoopState(row.loop_state),
+            first_state=LoopState(row.first_state),
             order_name=row.order_name,
             ordinal=ordinals[row.return_id],
             tracking_number=row.tracking_number,

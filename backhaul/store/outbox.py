@@ -37,7 +37,12 @@ class Delivery:
 
 
 def claim(
-    connection: sa.Connection, merchant: str, owner: str, now: datetime, limit: int = 30, kinds: Sequence[DeliveryKind] = tuple(DeliveryKind)
+    connection: sa.Connection,
+    merchant: str,
+    owner: str,
+    now: datetime,
+    limit: int = 30,
+    kinds: Sequence[DeliveryKind] = tuple(DeliveryKind),
 ) -> list[Delivery]:
     """Take up to `limit` deliveries of one kind and warehouse that are due, in the caller's transaction.
 
@@ -61,7 +66,9 @@ def claim(
     together = [row for row in rows if (row.kind, row.warehouse) == (rows[0].kind, rows[0].warehouse)]
     for row in together:
         if row.state == DeliveryState.SENDING.value:
-            _write_attempt(connection, row, "crashed", None, "the program ended during the call", row.last_attempt_at or now, now, row.run_id)
+            _write_attempt(
+                connection, row, "crashed", None, "the program ended during the call", row.last_attempt_at or now, now, row.run_id
+            )
     if together:
         connection.execute(
             sa.update(deliveries)
@@ -155,7 +162,14 @@ def release_lease(connection: sa.Connection, delivery_ids: Sequence[int], next_a
 
 
 def _write_attempt(
-    connection: sa.Connection, row: Any, outcome: str, code: str | None, message: str | None, started_at: datetime, now: datetime, run_id: str
+    connection: sa.Connection,
+    row: Any,
+    outcome: str,
+    code: str | None,
+    message: str | None,
+    started_at: datetime,
+    now: datetime,
+    run_id: str,
 ) -> None:
     connection.execute(
         sa.insert(delivery_attempts).values(
@@ -199,7 +213,13 @@ def enqueue(
 
 def set_state(connection: sa.Connection, delivery_ids: Sequence[int], state: DeliveryState, message: str | None, now: datetime) -> None:
     """Settle deliveries by what a vendor's news proves, without a call of ours."""
-    values: dict[str, Any] = {"state": state.value, "message": message, "is_uncertain": False, "lease_owner": None, "lease_expires_at": None}
+    values: dict[str, Any] = {
+        "state": state.value,
+        "message": message,
+        "is_uncertain": False,
+        "lease_owner": None,
+        "lease_expires_at": None,
+    }
     if state is DeliveryState.CONFIRMED:
         values |= {"confirmed_at": now, "accepted_at": sa.func.coalesce(deliveries.c.accepted_at, now)}
     connection.execute(sa.update(deliveries).where(deliveries.c.delivery_id.in_(delivery_ids)).values(values))

@@ -15,7 +15,9 @@ _GONE = ("deleted", "cancelled", "closed")
 _ANNOUNCED = (DeliveryState.ACCEPTED.value, DeliveryState.CONFIRMED.value)
 
 
-def keys_to_poll(connection: sa.Connection, merchant: str, warehouse: str, now: datetime, correction_days: int, is_announced_by_us: bool) -> list[str]:
+def keys_to_poll(
+    connection: sa.Connection, merchant: str, warehouse: str, now: datetime, correction_days: int, is_announced_by_us: bool
+) -> list[str]:
     """Return ids whose RMA may have news, least recently polled first.
 
     Those are: RMAs that are not terminal, announced ones not seen yet, those whose return is on hold, and those received in the last

@@ -31,7 +31,9 @@ def known_quarantine(connection: sa.Connection, merchant: str, source: str) -> s
     return {(row.record_key, row.content_hash) for row in connection.execute(query)}
 
 
-def put_in_quarantine(connection: sa.Connection, merchant: str, source: str, records: Collection[Quarantined], run_id: str, now: datetime) -> None:
+def put_in_quarantine(
+    connection: sa.Connection, merchant: str, source: str, records: Collection[Quarantined], run_id: str, now: datetime
+) -> None:
     """Keep what broke a critical rule. A record that comes back with the same content after its release is quarantined anew."""
     release(connection, merchant, source, [record.record_key for record in records], now)
     for record in records:

@@ -16,8 +16,19 @@ from backhaul.store.quarantine import release
 from backhaul.store.tables import check_results, return_lines, return_versions, returns
 
 _COLUMNS, _LINE_COLUMNS = schema.RETURNS.columns, schema.RETURN_LINES.columns
-_UPDATED_AT, _DESTINATION = _COLUMNS.index("updated_at"), _COLUMNS.index("destination_id")
-_OWN = ("merchant", "warehouse", "content_hash", "version_no", "is_history", "is_due", "first_seen_at", "loaded_at", "run_id")
+_UPDATED_AT, _DESTINATION, _STATE = (_COLUMNS.index(name) for name in ("updated_at", "destination_id", "loop_state"))
+_OWN = (
+    "merchant",
+    "warehouse",
+    "content_hash",
+    "version_no",
+    "is_history",
+    "is_due",
+    "first_state",
+    "first_seen_at",
+    "loaded_at",
+    "run_id",
+)
 _KEPT = ("first_seen_at",)
 
 
@@ -46,6 +57,7 @@ class Known:
     updated_at: datetime | None
     version_no: int
     is_history: bool
+    first_state: str
     first_seen_at: datetime
 
     def is_news(self, record: ReturnRecord, is_history: bool) -> bool:
@@ -67,9 +79,8 @@ def make_record(row: Sequence[Any], lines: Sequence[Sequence[Any]], body: str) -
 
 def known_returns(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> dict[str, Known]:
     """What the store holds of these returns, by return id."""
-    query = sa.select(
-        returns.c.return_id, returns.c.content_hash, returns.c.updated_at, returns.c.version_no, returns.c.is_history, returns.c.first_seen_at
-    ).where(returns.c.merchant == merchant)
+    names = ("return_id", "content_hash", "updated_at", "version_no", "is_history", "first_state", "first_seen_at")
+    query = sa.select(*(returns.c[name] for name in names)).where(returns.c.merchant == merchant)
     return {row.return_id: Known(*row[1:]) for row in bulk.select_by_keys(connection, query, returns.c.return_id, return_ids)}
 
 
@@ -104,7 +115,9 @@ def load_returns(
         for record in news
         if record.return_id not in known or known[record.return_id].content_hash != record.content_hash
     ]
-    bulk.insert(connection, return_versions, ("merchant", "return_id", "version_no", "source", "updated_at", "body", "seen_at", "run_id"), versions)
+    bulk.insert(
+        connection, return_versions, ("merchant", "return_id", "version_no", "source", "updated_at", "body", "seen_at", "run_id"), versions
+    )
     _write_warnings(connection, merchant, ids, known, warnings, run_id, now)
     release(connection, merchant, "loop", ids, now)
     return len(news)
@@ -126,7 +139,8 @@ def _write_headers(
         stays_history = is_history and (before is None or before.is_history)
         version_no, first_seen_at = _next_version(record, known), before.first_seen_at if before else now
         warehouse = warehouse_for(record.row[_DESTINATION])
-        own = (merchant, warehouse, record.content_hash, version_no, stays_history, True, first_seen_at, now, run_id)
+        first_state = before.first_state if before and before.is_history == stays_history else record.row[_STATE]
+        own = (merchant, warehouse, record.content_hash, version_no, stays_history, True, first_state, first_seen_at, now, run_id)
         rows.append((*own, *record.row[: len(_COLUMNS)]))
     bulk.upsert(connection, returns, (*_OWN, *_COLUMNS), rows, keep=_KEPT)
 
@@ -151,6 +165,8 @@ def _write_warnings(
     if seen_before:
         stale = bulk.one_of(connection, check_results.c.record_key, seen_before)
         connection.execute(sa.delete(check_results).where(check_results.c.merchant == merchant, stale))
-    rows = [(merchant, table, i, rule, severity, words, now, run_id) for i in return_ids for table, rule, severity, words in warnings.get(i, ())]
+    rows = [
+        (merchant, table, i, rule, severity, words, now, run_id) for i in return_ids for table, rule, severity, words in warnings.get(i, ())
+    ]
     columns = ("merchant", "table_name", "record_key", "rule", "severity", "description", "found_at", "run_id")
     bulk.insert(connection, check_results, columns, rows)

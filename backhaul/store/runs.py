@@ -69,7 +69,9 @@ def fail_on_error(store: Store, run: Run, clock: Any) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        finish_run(store, run, clock(), f"{error.__class__.__name__}: {str(error).splitlines()[0][:500] if str(error) else ''}".rstrip(": "))
+        finish_run(
+            store, run, clock(), f"{error.__class__.__name__}: {str(error).splitlines()[0][:500] if str(error) else ''}".rstrip(": ")
+        )
         raise
     finish_run(store, run, clock())
 

@@ -53,6 +53,7 @@ returns = Table(
     Column("is_history", Boolean, nullable=False, comment="Seen only by a backfill that was not told to act."),
     Column("is_due", Boolean, nullable=False, comment="Has news that no decision has taken in yet."),
     Column("archived_at", Time, comment="Set aside by an operator, so that open work stands out."),
+    Column("first_state", Text, nullable=False, comment="The Loop state in which it was first seen, not counting a backfill's sight."),
     Column("first_seen_at", Time, nullable=False),
     Column("loaded_at", Time, nullable=False, comment="When the newest version was loaded."),
     Column("run_id", Text, nullable=False),
@@ -92,7 +93,13 @@ rmas = Table(
     Index("ix_rmas_open", "merchant", "rma_key", postgresql_where=text("not is_terminal"), sqlite_where=text("not is_terminal")),
 )
 
-receipts = Table("receipts", metadata, _merchant(), *_from_frame(schema.RECEIPTS, _RECEIPT_FIELDS), Index("ix_receipts_received", "merchant", "received_at"))
+receipts = Table(
+    "receipts",
+    metadata,
+    _merchant(),
+    *_from_frame(schema.RECEIPTS, _RECEIPT_FIELDS),
+    Index("ix_receipts_received", "merchant", "received_at"),
+)
 
 receipt_lines = Table("receipt_lines", metadata, _merchant(), *_from_frame(schema.RECEIPT_LINES))
 
@@ -142,7 +149,9 @@ decisions = Table(
     Column("decided_at", Time, nullable=False, comment="When this decision was first reached."),
     Column("assessed_at", Time, nullable=False, comment="When these units were counted."),
     Column("run_id", Text, nullable=False),
-    Index("ix_decisions_current", "merchant", "return_id", unique=True, postgresql_where=text("is_current"), sqlite_where=text("is_current")),
+    Index(
+        "ix_decisions_current", "merchant", "return_id", unique=True, postgresql_where=text("is_current"), sqlite_where=text("is_current")
+    ),
     Index(
         "ix_decisions_due",
         "merchant",
@@ -198,7 +207,13 @@ deliveries = Table(
         postgresql_where=text("state in ('pending', 'sending')"),
         sqlite_where=text("state in ('pending', 'sending')"),
     ),
-    Index("ix_deliveries_unconfirmed", "merchant", "kind", postgresql_where=text("state = 'accepted'"), sqlite_where=text("state = 'accepted'")),
+    Index(
+        "ix_deliveries_unconfirmed",
+        "merchant",
+        "kind",
+        postgresql_where=text("state = 'accepted'"),
+        sqlite_where=text("state = 'accepted'"),
+    ),
 )
 
 delivery_attempts = Table(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
-from operator import attrgetter
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from backhaul.connectors import parse
 from backhaul.connectors.base import Rejected, ReturnBatch
 from backhaul.connectors.frames import Columns, Unreadable, frame, picked
-from backhaul.connectors.loop.wire import WANTED, LineWire, PhpDate, ReturnWire
+from backhaul.connectors.loop.wire import CONTAINERS, WANTED, LineWire, PhpDate, ReturnWire
 from backhaul.connectors.parse import Scalar
 from backhaul.connectors.redact import fingerprint, redacted
 from backhaul.domain.schema import RETURN_LINES, RETURNS
@@ -83,7 +82,7 @@ def _decoded(records: Sequence[msgspec.Raw | bytes]) -> tuple[list[ReturnWire], 
 
 
 def _rejected(raw: bytes, error: Exception) -> Rejected:
-    body = redacted(raw, WANTED)
+    body = redacted(raw, WANTED, CONTAINERS)
     key = body.get("id")
     name = body.get("order_name")
     # msgspec names the path and the types, never the value; other errors may show bytes of it
@@ -123,7 +122,7 @@ def _line_columns(lines: list[LineWire], owners: list[str | None], source: Sourc
     amounts, times = Unreadable(), Unreadable()
     columns: Columns = {
         "return_id": owners,
-        "title": [_full_title(line) for line in lines] if source == "details" else list(map(parse.text, map(_TITLE, lines))),
+        "title": [_full_title(line) for line in lines] if source == "details" else list(map(parse.text, picked(lines, "title"))),
         "line_outcome": [parse.text(line.outcome) for line in lines],
         "returned_at": times.parse("returned_at", picked(lines, "returned_at"), parse.time),
     }
@@ -136,9 +135,6 @@ def _line_columns(lines: list[LineWire], owners: list[str | None], source: Sourc
     columns["unparsed_money"] = amounts.column(len(lines))
     columns["unparsed_times"] = times.column(len(lines))
     return columns
-
-
-_TITLE = attrgetter("title")
 
 
 def _full_title(line: LineWire) -> str | None:
@@ -167,7 +163,7 @@ def _is_paid(record: ReturnWire) -> bool:
 def _is_dated(outcomes: dict[str, PhpDate | Scalar] | list[PhpDate | Scalar] | Scalar) -> bool:
     if not outcomes:
         return False
-    values: Any = outcomes.values() if isinstance(outcomes, dict) else outcomes if isinstance(outcomes, list) else (outcomes,)
-    return any(bool(value.date) if isinstance(value, PhpDate) else bool(value) for value in values)
-
-
+    values: Iterable[PhpDate | Scalar] = (
+        outcomes.values() if isinstance(outcomes, dict) else outcomes if isinstance(outcomes, list) else [outcomes]
+    )
+    return any(bool(value.date) if type(value) is PhpDate else bool(value) for value in values if value is not None)

@@ -10,21 +10,28 @@ So the cursor is not followed. What a page proves is used instead:
 | is one second only                  | a second that fills a whole page    | that second unpaginated, then both its sides   |
 | is neither                          | nothing                             | each half of the range                         |
 
+Rows in no order can look ordered by chance, a few of them at least. Until the pages seen make that less likely than one in
+ten thousand (8 different seconds do), the part that a page is taken to have shown in full is asked for as well.
+
 Every ask is for less than the one before it, so reading ends; a server that does not keep to the range it was asked for
 gets a StructuralError.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from itertools import pairwise
+from math import lgamma, log
 
 from backhaul.errors import StructuralError
 
 SECOND = timedelta(seconds=1)
 LAST_OF_SECOND = timedelta(milliseconds=999)  # `to` is inclusive and sent in milliseconds
+CERTAIN = log(10_000)  # one in ten thousand, as a logarithm
 STALE_LIMIT = 64  # full pages in a row without a new row; halving 120 days down to a second takes 24
 
 
@@ -45,6 +52,14 @@ class Row:
     updated_at: datetime | None
 
 
+class Order(Enum):
+    """How a page of several seconds is sorted."""
+
+    ASCENDING = "ascending"
+    DESCENDING = "descending"
+    NONE = "none"
+
+
 class Pager:
     """The asks that read `[start, end]` in full: `next()` gives one, `feed()` takes its answer, until `next()` is None."""
 
@@ -54,6 +69,8 @@ class Pager:
         self._pending: list[Ask] = [Ask(start, end)]  # a stack: the next ask is the last one
         self._seen: set[str] = set()
         self._stale = 0
+        self._order: Order | None = None  # of all pages so far
+        self._evidence = 0.0  # that the order is no accident: a logarithm of the odds
 
     def next(self) -> Ask | None:
         """The next request to make, or None when the range is read."""
@@ -71,24 +88,48 @@ class Pager:
         self._stale = self._stale + 1 if len(self._seen) == known else 0
         if self._stale > STALE_LIMIT:
             raise StructuralError(f"Loop keeps sending the same returns, last for {_shown(ask.start)} to {_shown(ask.end)}")
-        self._pending.extend(reversed(_remaining(ask, rows)))
+        self._pending.extend(reversed(self._remaining(ask, rows)))
+
+    def _remaining(self, ask: Ask, rows: Sequence[Row]) -> list[Ask]:
+        """What is still to be asked of a range after a page of it that was not all. Each is smaller than `ask`."""
+        first, last = _floor(ask.start), _floor(ask.end)
+        seconds = [second for row in rows if row.updated_at is not None and first <= (second := _floor(row.updated_at)) <= last]
+        if not seconds:
+            raise StructuralError(f"Loop says there is more from {_shown(ask.start)} to {_shown(ask.end)}, but sent no return of that time")
+        if first == last or min(seconds) == max(seconds):
+            return _around(ask, seconds[0])
+        self._learn(seconds)
+        shown, rest = _split(ask, self._order, seconds[-1])
+        return [rest] if self._evidence >= CERTAIN else [shown, rest]
+
+    def _learn(self, seconds: Sequence[datetime]) -> None:
+        """Add a page to the evidence for one order; a page in another order ends all trust in any."""
+        order = _order(seconds)
+        if self._order is None:
+            self._order, self._evidence = order, -log(2)  # either direction would have looked like order
+        elif order is not self._order:
+            self._order = Order.NONE
+        if self._order is Order.NONE:
+            self._evidence = float("-inf")
+        self._evidence += lgamma(len(seconds) + 1) - sum(lgamma(ties + 1) for ties in Counter(seconds).values())
 
 
-def _remaining(ask: Ask, rows: Sequence[Row]) -> list[Ask]:
-    """What is still to be asked of a range after a page of it that was not all. Each is smaller than `ask`."""
-    first, last = _floor(ask.start), _floor(ask.end)
-    seconds = [second for row in rows if row.updated_at is not None and first <= (second := _floor(row.updated_at)) <= last]
-    if not seconds:
-        raise StructuralError(f"Loop says there is more from {_shown(ask.start)} to {_shown(ask.end)}, but sent no return of that time")
-    if first == last or seconds.count(seconds[0]) == len(seconds):
-        return _around(ask, seconds[0])
+def _order(seconds: Sequence[datetime]) -> Order:
     steps = list(pairwise(seconds))
     if all(one <= two for one, two in steps):
-        return [Ask(seconds[-1], ask.end)]  # later than the start, since the page rises within the range
-    if all(one >= two for one, two in steps):
-        return [Ask(ask.start, seconds[-1] + LAST_OF_SECOND)]
-    middle = _floor(first + (last - first) / 2)
-    return [Ask(ask.start, middle + LAST_OF_SECOND), Ask(middle + SECOND, ask.end)]
+        return Order.ASCENDING
+    return Order.DESCENDING if all(one >= two for one, two in steps) else Order.NONE
+
+
+def _split(ask: Ask, order: Order | None, edge: datetime) -> tuple[Ask, Ask]:
+    """A range in two: what the page has shown if the order holds, and the rest. `edge` is the page's last second."""
+    if order is Order.ASCENDING and edge > _floor(ask.start):
+        return Ask(ask.start, edge - SECOND + LAST_OF_SECOND), Ask(edge, ask.end)
+    if order is Order.DESCENDING and edge < _floor(ask.end):
+        return Ask(edge + SECOND, ask.end), Ask(ask.start, edge + LAST_OF_SECOND)
+    first = _floor(ask.start)
+    middle = _floor(first + (_floor(ask.end) - first) / 2)
+    return Ask(ask.start, middle + LAST_OF_SECOND), Ask(middle + SECOND, ask.end)
 
 
 def _around(ask: Ask, second: datetime) -> list[Ask]:

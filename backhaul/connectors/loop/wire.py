@@ -139,10 +139,7 @@ class WebhooksWire(msgspec.Struct):
 
 
 WANTED = frozenset(
-    {
-        field.encode_name
-        for struct in (ReturnWire, LineWire, Refund, PhpDate)
-        for field in msgspec.structs.fields(struct)
-    }
+    {field.encode_name for struct in (ReturnWire, LineWire, Refund, PhpDate) for field in msgspec.structs.fields(struct)}
     | {"return_processed", "refund_processed", "gift_card_processed", "exchange_processed", "shop_cash_processed"}
 )
+CONTAINERS = frozenset({"line_items", "refunds", "shopify_refund_object", "outcomes_processed_at"})  # where plain text is out of place

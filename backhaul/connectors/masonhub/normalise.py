@@ -13,7 +13,7 @@ from backhaul.connectors import parse
 from backhaul.connectors.base import ReceiptBatch, Rejected
 from backhaul.connectors.frames import Unreadable, frame
 from backhaul.connectors.masonhub.endpoints import CONDITIONS, EVENT_ONLY, NOT_ARRIVED, TERMINAL, UNGRADED
-from backhaul.connectors.masonhub.wire import WANTED, CallbackWire, DetailWire, EventWire, LineWire, RmaWire
+from backhaul.connectors.masonhub.wire import CONTAINERS, WANTED, CallbackWire, DetailWire, EventWire, LineWire, RmaWire
 from backhaul.connectors.parse import UNPARSED, Scalar
 from backhaul.connectors.redact import fingerprint, redacted
 from backhaul.domain.schema import RECEIPT_LINES, RECEIPTS
@@ -139,9 +139,7 @@ def _rank(fact: Fact) -> tuple[bool, float, int]:
 def batch(facts: Sequence[Fact], rejected: list[Rejected]) -> ReceiptBatch:
     """Decoded facts as frames."""
     times = Unreadable()
-    stamps = {
-        name: times.parse(name, [fact.stamp(name) for fact in facts], parse.time) for name in (*_RANKED_TIMES, "delivered_at")
-    }
+    stamps = {name: times.parse(name, [fact.stamp(name) for fact in facts], parse.time) for name in (*_RANKED_TIMES, "delivered_at")}
     versions = [parse.count(fact.rma.version) for fact in facts]
     columns: dict[str, list[Any]] = {
         "rma_key": [fact.rma_key for fact in facts],
@@ -219,7 +217,7 @@ def _quantity(entry: DetailWire | Scalar) -> Scalar:
 
 
 def _rejected(raw: bytes, error: Exception) -> Rejected:
-    body = redacted(raw, WANTED)
+    body = redacted(raw, WANTED, CONTAINERS)
     inner = body.get("details")
     nested: dict[str, Any] = inner if isinstance(inner, dict) else {}
     return_id = _plain(body.get("customer_identifier")) or _plain(nested.get("customer_identifier"))

@@ -120,6 +120,5 @@ class RmaOut(msgspec.Struct):
     line_items: list[LineOut]
 
 
-WANTED = frozenset(
-    field.encode_name for struct in (EventWire, LineWire, DetailWire) for field in msgspec.structs.fields(struct)
-)
+WANTED = frozenset(field.encode_name for struct in (EventWire, LineWire, DetailWire) for field in msgspec.structs.fields(struct))
+CONTAINERS = frozenset({"line_items", "details", "receiving_details"})  # where plain text is out of place

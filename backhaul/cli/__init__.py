@@ -1,0 +1,23 @@
+"""The `backhaul` command. Exit 0: done. 1: it failed. 2: bad use or config, told in one line."""
+
+from __future__ import annotations
+
+import sys
+
+from backhaul.cli.app import app
+from backhaul.errors import BackhaulError, ConfigError
+
+# Each module adds its commands to `app`.
+from backhaul.cli import acting, looking  # noqa: F401  isort: skip
+
+
+def main() -> None:
+    """Run the command line; no stack trace for what Backhaul raises on purpose."""
+    try:
+        app()
+    except ConfigError as error:
+        print(f"backhaul: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BackhaulError as error:
+        print(f"backhaul: {error}", file=sys.stderr)
+        sys.exit(1)

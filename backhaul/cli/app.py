@@ -1,0 +1,62 @@
+"""The command line's root: the option that stands before every command, and what the commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backhaul import __version__, config
+from backhaul.config import Settings
+from backhaul.store.engine import Store
+
+app = typer.Typer(
+    name="backhaul",
+    help="Keeps Loop returns and the warehouses that receive them in step.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Merchant = Annotated[str | None, typer.Option("--merchant", help="Only this merchant.")]
+
+
+class Chosen:
+    """What the root's options chose."""
+
+    config: str | None = None
+
+
+@app.callback()
+def root(
+    config_file: Annotated[
+        Path | None, typer.Option("--config", help="The config file; else BACKHAUL_CONFIG, else backhaul.toml here.")
+    ] = None,
+) -> None:
+    """Keeps Loop returns and the warehouses that receive them in step."""
+    Chosen.config = str(config_file) if config_file is not None else None
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def settings() -> Settings:
+    """The config that the root's options chose."""
+    return config.load(Chosen.config)
+
+
+@contextmanager
+def store() -> Iterator[Store]:
+    """The config's store, its schema checked."""
+    opened = Store(settings().store_url()).ready()
+    try:
+        yield opened
+    finally:
+        opened.close()

@@ -1,0 +1,102 @@
+"""Commands that look: runs, show, quarantine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import sqlalchemy as sa
+import typer
+
+from backhaul.cli.app import Chosen, Json, Merchant, app, settings, store
+from backhaul.cli.output import print_json, print_rows
+from backhaul.cli.running import report_failures, run_each
+from backhaul.pipeline.session import check_secrets
+from backhaul.store import timeline as lives
+from backhaul.store.runs import latest_runs
+from backhaul.store.tables import quarantine as quarantine_table
+
+held = typer.Typer(help="Records that broke a critical rule.", no_args_is_help=True)
+app.add_typer(held, name="quarantine")
+
+_RUN_COLUMNS = (
+    *("started_at", "flow", "merchant", "trigger", "state", "records_in", "records_out", "quarantined", "delivered", "refused"),
+    *("duration_s", "flow_run_id", "error"),
+)
+
+
+@app.command()
+def runs(merchant: Merchant = None, limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20, as_json: Json = False) -> None:
+    """The run history, newest first."""
+    with store() as opened, opened.read() as connection:
+        rows = latest_runs(connection, merchant, limit)
+    print_rows(rows, as_json=as_json, title="Runs", columns=None if as_json else _RUN_COLUMNS, empty="none yet")
+
+
+@app.command()
+def show(return_id: Annotated[str, typer.Argument(help="The Loop return id.")], merchant: Merchant = None, as_json: Json = False) -> None:
+    """One return's whole life: versions, events, decisions with their reasons, deliveries with each attempt."""
+    with store() as opened, opened.read() as connection:
+        merchants = [merchant] if merchant else lives.merchants_with(connection, return_id)
+        found = []
+        for name in merchants:
+            entries = lives.timeline(connection, name, return_id)
+            if entries:
+                found.append({"merchant": name, "return": lives.standing(connection, name, return_id), "timeline": entries})
+    if not found:
+        typer.echo(f"backhaul: no return {return_id} in the store; 'backhaul backfill' brings older ones in", err=True)
+        raise typer.Exit(1)
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        _print_life(one)
+
+
+def _print_life(one: dict) -> None:  # type: ignore[type-arg]
+    row = one["return"]
+    if row is not None:
+        why = f" because of {', '.join(row['reasons'])}" if row["reasons"] else ""
+        typer.echo(
+            f"Return {row['return_id']} of {one['merchant']}, order {row['order_name']}: {row['loop_state']} in Loop, {row['stage']}"
+        )
+        typer.echo(
+            f"RMA {row['rma_id'] or 'none'} ({row['rma_status'] or 'not seen'}) at {row['warehouse']}; decided {row['decision']}{why}"
+        )
+        print_rows(
+            row["lines"], as_json=False, title="\nLines", columns=("line_item_id", "sku", "price", "condition", "discrepancy", "units")
+        )
+    print_rows(one["timeline"], as_json=False, title="\nTimeline", columns=("at", "what", "detail", "run_id"))
+
+
+@held.command("list")
+def list_held(
+    merchant: Merchant = None, every: Annotated[bool, typer.Option("--all", help="Released ones too.")] = False, as_json: Json = False
+) -> None:
+    """What is in quarantine, and the rule that put it there."""
+    query = sa.select(quarantine_table).order_by(quarantine_table.c.quarantine_id)
+    if merchant is not None:
+        query = query.where(quarantine_table.c.merchant == merchant)
+    if not every:
+        query = query.where(quarantine_table.c.released_at.is_(None))
+    with store() as opened, opened.read() as connection:
+        rows = [dict(row._mapping) for row in connection.execute(query)]
+    columns = None if as_json else ("quarantined_at", "merchant", "source", "record_key", "order_name", "rules", "reason")
+    print_rows(rows, as_json=as_json, title="Quarantine", columns=columns, empty="empty")
+
+
+@held.command("retry")
+def retry_held(
+    merchants: Annotated[list[str] | None, typer.Argument(help="Merchants; all when none is named.")] = None, as_json: Json = False
+) -> None:
+    """Read the records in quarantine again from their source and let them pass if they now do."""
+    from flows.retry import retry_quarantine as flow
+
+    chosen = settings()
+    names = merchants or sorted(chosen.merchants)
+    check_secrets(chosen, names)
+    done = run_each(flow, names, config=Chosen.config, trigger="command")
+    rows = [
+        {"merchant": one.merchant, "released": one.counts.get("released", 0), "still_held": one.counts.get("still_held", 0)} for one in done
+    ]
+    print_rows(rows, as_json=as_json, title="Quarantine retry")
+    raise typer.Exit(report_failures(done))

@@ -1,0 +1,59 @@
+"""Tables for people, JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+
+_PIPED_WIDTH = 220  # a pipe or a file has no width of its own
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: times as ISO text, amounts as text, so that none is rounded."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else value
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    typer.echo(json.dumps(value, default=plain, ensure_ascii=False, indent=2))
+
+
+def print_rows(
+    rows: Sequence[Mapping[str, Any]], *, as_json: bool, title: str, columns: Sequence[str] | None = None, empty: str = "nothing"
+) -> None:
+    """Rows as a table, or as a JSON array."""
+    if as_json:
+        print_json([dict(row) for row in rows])
+        return
+    if not rows:
+        typer.echo(f"{title}: {empty}")
+        return
+    names = list(columns or rows[0])
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for name in names:
+        is_number = all(isinstance(row[name], (int, float, Decimal)) or row[name] is None for row in rows)
+        table.add_column(name.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row[name]) for name in names))
+    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, float):
+        return f"{value:g}"
+    return json.dumps(value) if isinstance(value, (list, dict)) else str(value)

@@ -1,0 +1,65 @@
+"""Running a flow from the command line: on the Prefect server that PREFECT_API_URL names, or plainly when there is none."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from backhaul.config import prefect_api_url
+from backhaul.errors import BackhaulError
+
+
+@dataclass(slots=True)
+class Done:
+    """What came of one merchant's run."""
+
+    merchant: str
+    counts: dict[str, int] = field(default_factory=dict)
+    error: str | None = None
+
+    def row(self, names: Sequence[str]) -> dict[str, Any]:
+        """The counts that a table shows."""
+        counts = {name.replace("records_", "").replace("decided_", ""): self.counts.get(name, 0) for name in names}
+        return {"merchant": self.merchant, "state": "failed" if self.error else "done", **counts}
+
+
+def runner(flow: Any) -> Callable[..., Any]:
+    """The flow as Prefect runs it when its server answers, else the flow's own body: a command needs no server."""
+    url = prefect_api_url()
+    if url is None:
+        return flow.fn  # type: ignore[no-any-return]
+    try:
+        httpx.get(f"{url.rstrip('/')}/health", timeout=5).raise_for_status()
+    except httpx.HTTPError as error:
+        print(
+            f"backhaul: the Prefect server does not answer ({error.__class__.__name__}); this run is recorded in the store only",
+            file=sys.stderr,
+        )
+        return flow.fn  # type: ignore[no-any-return]
+    return flow  # type: ignore[no-any-return]
+
+
+def run_each(flow: Any, merchants: Sequence[str], **parameters: Any) -> list[Done]:
+    """Run a flow for each merchant; one that fails never stops another."""
+    run = runner(flow)
+    done: list[Done] = []
+    for merchant in merchants:
+        try:
+            done.append(Done(merchant, run(merchant, **parameters).counts))
+        except BackhaulError as error:
+            done.append(Done(merchant, error=str(error)))
+        except Exception as error:  # a defect of ours in one merchant's run must not stop the others
+            done.append(Done(merchant, error=f"{error.__class__.__name__}: {error}"))
+    return done
+
+
+def report_failures(done: Sequence[Done]) -> int:
+    """Tell on standard error what failed; returns the exit code."""
+    failed = [one for one in done if one.error]
+    for one in failed:
+        print(f"backhaul: {one.merchant}: {one.error}", file=sys.stderr)
+    return 1 if failed else 0

@@ -1,0 +1,133 @@
+"""One return's whole life, in order: versions, what the warehouse said, decisions, deliveries and each of their attempts."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from backhaul.store.tables import decisions, deliveries, delivery_attempts, events, exceptions, quarantine, return_versions, returns
+
+Entry = dict[str, Any]
+
+
+def merchants_with(connection: sa.Connection, return_id: str) -> list[str]:
+    """The merchants that have a return, or a quarantined record, with this id."""
+    found = set(connection.execute(sa.select(returns.c.merchant).where(returns.c.return_id == return_id)).scalars())
+    found |= set(connection.execute(sa.select(quarantine.c.merchant).where(quarantine.c.record_key == return_id)).scalars())
+    return sorted(found)
+
+
+def standing(connection: sa.Connection, merchant: str, return_id: str) -> dict[str, Any] | None:
+    """The return's row of `recon_returns`, its lines with it."""
+    head = connection.execute(
+        sa.text("SELECT * FROM recon_returns WHERE merchant = :merchant AND return_id = :return_id"),
+        {"merchant": merchant, "return_id": return_id},
+    ).mappings()
+    row = head.one_or_none()
+    if row is None:
+        return None
+    lines = connection.execute(
+        sa.text("SELECT * FROM recon_lines WHERE merchant = :merchant AND return_id = :return_id ORDER BY line_item_id"),
+        {"merchant": merchant, "return_id": return_id},
+    ).mappings()
+    reasons = json.loads(row["reasons"]) if isinstance(row["reasons"], str) else row["reasons"]
+    return {**row, "reasons": reasons, "lines": [dict(line) for line in lines]}
+
+
+def timeline(connection: sa.Connection, merchant: str, return_id: str) -> list[Entry]:
+    """All that happened to a return: dicts of `at`, `what`, `detail` and `run_id`, oldest first."""
+    entries = [
+        *_versions(connection, merchant, return_id),
+        *_events(connection, merchant, return_id),
+        *_decisions(connection, merchant, return_id),
+        *_deliveries(connection, merchant, return_id),
+        *_exceptions(connection, merchant, return_id),
+        *_quarantine(connection, merchant, return_id),
+    ]
+    return sorted(entries, key=lambda entry: (entry["at"], entry["place"]))
+
+
+def _entry(at: datetime, place: int, what: str, detail: str, run_id: str | None, **more: Any) -> Entry:
+    return {"at": at, "place": place, "what": what, "detail": detail, "run_id": run_id, **more}
+
+
+def _versions(connection: sa.Connection, merchant: str, return_id: str) -> list[Entry]:
+    query = sa.select(return_versions).where(return_versions.c.merchant == merchant, return_versions.c.return_id == return_id)
+    entries = []
+    for row in connection.execute(query):
+        body = json.loads(row.body)
+        changed = f", changed in Loop at {row.updated_at:%Y-%m-%d %H:%M:%S}" if row.updated_at else ""
+        detail = (
+            f"version {row.version_no} from Loop's {row.source}: {body.get('state')}, {len(body.get('line_items') or [])} lines{changed}"
+        )
+        entries.append(_entry(row.seen_at, 0, "version", detail, row.run_id, body=body))
+    return entries
+
+
+def _events(connection: sa.Connection, merchant: str, return_id: str) -> list[Entry]:
+    query = sa.select(events).where(events.c.merchant == merchant, events.c.record_key == return_id)
+    entries = []
+    for row in connection.execute(query):
+        occurred = f", which happened at {row.occurred_at:%Y-%m-%d %H:%M:%S}" if row.occurred_at else ""
+        entries.append(
+            _entry(
+                row.received_at,
+                1,
+                "event",
+                f"{row.source} told us {row.topic} by {row.channel}{occurred}",
+                row.run_id,
+                body=json.loads(row.body),
+            )
+        )
+    return entries
+
+
+def _decisions(connection: sa.Connection, merchant: str, return_id: str) -> list[Entry]:
+    query = sa.select(decisions).where(decisions.c.merchant == merchant, decisions.c.return_id == return_id)
+    entries = []
+    for row in connection.execute(query):
+        counts = {name: getattr(row, name) for name in row._mapping if name.endswith("_units") and name != "expected_units"}
+        units = ", ".join(f"{count} {name.removesuffix('_units')}" for name, count in counts.items() if count) or "no units"
+        why = f" because of {', '.join(row.reasons)}" if row.reasons else ""
+        due = f", due {row.due_at:%Y-%m-%d %H:%M}" if row.due_at else ""
+        detail = f"{row.decision}{why}{due}: {units} of {row.expected_units} expected; policy {row.policy_hash}"
+        entries.append(_entry(row.assessed_at, 2, "decision", detail, row.run_id))
+    return entries
+
+
+def _deliveries(connection: sa.Connection, merchant: str, return_id: str) -> list[Entry]:
+    query = sa.select(deliveries).where(deliveries.c.merchant == merchant, deliveries.c.return_id == return_id)
+    entries = []
+    for row in connection.execute(query):
+        words = f": {row.message}" if row.message else ""
+        entries.append(_entry(row.created_at, 3, "delivery", f"{row.kind} is {row.state}{words}", row.run_id))
+        for attempt in connection.execute(sa.select(delivery_attempts).where(delivery_attempts.c.delivery_id == row.delivery_id)):
+            answer = " ".join(part for part in (attempt.code, attempt.message) if part)
+            detail = f"{row.kind}, attempt {attempt.attempt_no}: {attempt.outcome}{f' ({answer})' if answer else ''}"
+            entries.append(_entry(attempt.finished_at, 4, "attempt", detail, attempt.run_id))
+        if row.confirmed_at:
+            entries.append(_entry(row.confirmed_at, 5, "confirmed", f"{row.kind} was read back at the vendor", row.run_id))
+    return entries
+
+
+def _exceptions(connection: sa.Connection, merchant: str, return_id: str) -> list[Entry]:
+    query = sa.select(exceptions).where(exceptions.c.merchant == merchant, exceptions.c.return_id == return_id)
+    entries = []
+    for row in connection.execute(query):
+        entries.append(_entry(row.opened_at, 6, "exception", f"{row.kind}: {row.why}. {row.remedy}", row.run_id))
+        if row.resolved_at:
+            entries.append(_entry(row.resolved_at, 7, "resolved", row.kind, row.run_id))
+    return entries
+
+
+def _quarantine(connection: sa.Connection, merchant: str, return_id: str) -> list[Entry]:
+    query = sa.select(quarantine).where(quarantine.c.merchant == merchant, quarantine.c.record_key == return_id)
+    entries = []
+    for row in connection.execute(query):
+        entries.append(_entry(row.quarantined_at, 6, "quarantined", f"a record of {row.source}: {row.reason}", row.run_id))
+        if row.released_at:
+            entries.append(_entry(row.released_at, 7, "released", f"a record of {row.source} took its place", row.run_id))
+    return entries

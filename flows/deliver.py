@@ -1,0 +1,18 @@
+"""Deliver: drain a merchant's outbox, pulling nothing."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from backhaul.pipeline.reconciling import RunSummary
+from flows.recorded import recorded_run
+from tasks.actions import decide_returns, deliver_due, publish_summary
+
+
+@flow(name="deliver", flow_run_name="deliver-{merchant}")
+def deliver(merchant: str, config: str | None = None, trigger: str = "schedule") -> RunSummary:
+    """Send what a merchant's outbox owes, and take in what the answers mean."""
+    with recorded_run("deliver", merchant, config=config, trigger=trigger) as session:
+        deliver_due(session)
+        decide_returns(session)
+        return publish_summary(session)
