@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from prefect import flow
 
 from backhaul.domain.windows import Window
 from backhaul.pipeline.reconciling import RunSummary
 from backhaul.pipeline.session import Session
 from flows.recorded import recorded_run
-from tasks.actions import compare_asn, decide_returns, deliver_due, notice_what_hangs, publish_summary, since
+from tasks.actions import compare_asn, decide_returns, deliver_due, notice_what_hangs, publish_summary
 from tasks.receipts import load_receipts, poll_warehouse
-from tasks.returns import check_returns, extract_returns, keep_news, load_returns, pending_windows
+from tasks.returns import check_returns, extract_returns, keep_news, load_returns, pending_windows, what_came_since
 
 _SHOWS_OUR_ACTS = ("closed", "review")  # the states that a process or a flag leads to
 
@@ -30,7 +28,7 @@ def sync(merchant: str, config: str | None = None, trigger: str = "schedule") ->
             load_receipts(session, poll_warehouse(session, warehouse))
         decide_returns(session)
         if deliver_due(session):
-            pull_returns(session, since(session, timedelta(minutes=1)), states=_SHOWS_OUR_ACTS)
+            pull_returns(session, what_came_since(session), states=_SHOWS_OUR_ACTS)
         decide_returns(session)
         notice_what_hangs(session)
         return publish_summary(session)

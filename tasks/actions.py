@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from prefect.artifacts import create_table_artifact
 from prefect.context import FlowRunContext
 
@@ -48,11 +46,6 @@ def publish_summary(session: Session) -> RunSummary:
         rows = [{"what": name.replace("_", " "), "count": count} for name, count in summary.counts.items()]
         create_table_artifact(key=f"{summary.flow}-{summary.merchant}".replace("_", "-"), table=rows, description=f"Run {summary.run_id}")
     return summary
-
-
-def since(session: Session, lag: timedelta) -> Window:
-    """From a little before this run began until now."""
-    return Window(session.run.started_at - lag, session.clock())
 
 
 @step("publish-standing")

@@ -25,11 +25,15 @@ class Batch:
 @step("plan-windows")
 def pending_windows(session: Session) -> list[Window]:
     """The windows that a sync has to ask Loop for; the end is fixed here, once."""
+    session.run.window = what_came_since(session)
+    return split(session.run.window.start, session.run.window.end, LONGEST_WINDOW)
+
+
+def what_came_since(session: Session) -> Window:
+    """From a little before the watermark until now. Loop's own times bound it, so that a clock that is off on one side hides nothing."""
     with session.store.read() as connection:
         watermark = intake.watermark(connection, session.merchant)
-    whole = next_sync_window(watermark, session.clock(), session.settings.loop.first_sync_days, OVERLAP)
-    session.run.window = whole
-    return split(whole.start, whole.end, LONGEST_WINDOW)
+    return next_sync_window(watermark, session.clock(), session.settings.loop.first_sync_days, OVERLAP)
 
 
 @step("extract-returns")

@@ -13,7 +13,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-
 _PIPED_WIDTH = 220  # a pipe or a file has no width of its own
 
 

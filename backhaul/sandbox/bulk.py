@@ -47,11 +47,12 @@ class Bulk:
     @staticmethod
     def _stand_in(item: Return) -> Return:
         lines = [replace(line, line_item_id=_LINE + index) for index, line in enumerate(copy_lines(item.lines[:MAX_LINES]))]
-        updated = _SECOND + UPDATED_AFTER
-        dated = {"created_at": _SECOND, "updated_at": updated, "edited_at": None if item.edited_at is None else _SECOND + 2}
-        dated["label_updated_at"] = None if item.label_updated_at is None else _SECOND + 2
-        dated |= {name: None if getattr(item, name) is None else updated for name in ("closed_at", "processed_at")}
-        return replace(item, id=_ID, order_number=_ORDER, lines=lines, list_json=None, **dated)  # type: ignore[arg-type]  # all whole seconds
+        made = replace(item, id=_ID, order_number=_ORDER, lines=lines, list_json=None)
+        made.created_at, made.updated_at = _SECOND, _SECOND + UPDATED_AFTER
+        for name, moment in (("edited_at", 2), ("label_updated_at", 2), ("closed_at", UPDATED_AFTER), ("processed_at", UPDATED_AFTER)):
+            if getattr(item, name) is not None:
+                setattr(made, name, _SECOND + moment)
+        return made
 
     @staticmethod
     def _template(item: Return, splitter: re.Pattern[str], place: dict[str, int]) -> tuple[str, itemgetter[Any]]:

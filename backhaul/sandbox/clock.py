@@ -58,6 +58,11 @@ class Clock:
             self._advanced += step
             self.run_due()
 
+    def clear(self) -> None:
+        """Drop everything scheduled."""
+        with self._lock:
+            self._jobs.clear()
+
     def run_due(self) -> int:
         """Run the jobs that are due, in order of their time. Returns how many ran."""
         ran = 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import random
 import threading
 import time
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 import httpx
 
 KEPT_DELIVERIES = 20_000
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -89,6 +91,7 @@ class Courier:
         with self._wake:
             self._due.clear()
             self.postings.clear()
+            self.options = CourierOptions()
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -123,7 +126,10 @@ class Courier:
                     finally:
                         with self._wake:
                             self._busy -= 1
-                self._tick()
+                try:
+                    self._tick()
+                except Exception:  # a scenario's scheduled step failed; deliveries must go on
+                    _log.exception("a scheduled step of the sandbox failed")
 
     def _next(self) -> Posting | None:
         with self._wake:

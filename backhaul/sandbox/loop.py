@@ -5,7 +5,6 @@ A refusal of an action comes with HTTP 200 in one of several envelopes, an accep
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import msgspec
@@ -29,21 +28,10 @@ def admit(world: World, call: Call, operation: Operation) -> Reply | None:
         if merchant is not None and merchant.loop.options.unauthorised_form == "errors":
             return as_json({"errors": "Unauthorized."}, 401)
         return as_json({"error": {"code": "401", "http_code": "GEN-UNAUTHORIZED", "message": "Unauthorized."}}, 401)
-    return _over_limit(world, call)
-
-
-def _over_limit(world: World, call: Call) -> Reply | None:
-    options = world.loop(call.merchant).options
-    if options.rate_limit is None:
+    options = merchant.loop.options
+    wait = world.over_limit(call.headers["x-authorization"], options.rate_limit, options.rate_window)
+    if wait is None:
         return None
-    key, now = call.headers["x-authorization"], time.monotonic()
-    began, used = world.windows.get(key, (now, 0))
-    if now - began >= options.rate_window:
-        began, used = now, 0
-    world.windows[key] = (began, used + 1)
-    if used < options.rate_limit:
-        return None
-    wait = max(1, round(began + options.rate_window - now))
     return as_json({"message": "Too Many Attempts."}, 429, Retry_After=str(wait), X_RateLimit_Limit=str(options.rate_limit))
 
 

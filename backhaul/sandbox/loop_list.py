@@ -169,9 +169,9 @@ def _page_url(call: Call, account: LoopAccount, query: Query, edge: int, *, is_n
 def record_json(account: LoopAccount, return_id: int) -> bytes:
     """One record of the list, serialised once and kept until it changes."""
     item = account.held(return_id)
-    if item is None:
-        assert account.bulk is not None
+    if item is None and account.bulk is not None:
         return account.bulk.record_json(return_id)
+    item = item or account.need(return_id)
     if item.list_json is None:
         item.list_json = _encoder.encode(list_record(item))
     return item.list_json
@@ -184,7 +184,7 @@ def asn_report(world: World, call: Call) -> Reply:
     start = _asn_day(call.query.get("from"), midnight - 7 * DAY)
     end = _asn_day(call.query.get("to"), midnight) + DAY - 1
     ids = account.by_created.between(STATES, start, end, None, is_descending=False)
-    return as_json([row for key in ids for row in asn_rows(account.need(key))])
+    return as_json([row for key in ids for row in asn_rows(account.peek(key))])
 
 
 def _asn_day(text: str | None, default: int) -> int:

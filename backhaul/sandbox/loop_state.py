@@ -153,6 +153,13 @@ class LoopAccount:
             found = self._returns[number] = self.bulk.make(number)
         return found
 
+    def peek(self, return_id: int) -> Return:
+        """A return to read, not to change: one that only the bulk has is made afresh and not kept."""
+        item = self._returns.get(return_id)
+        if item is None and self.bulk is not None:
+            return self.bulk.make(return_id)
+        return item or self.need(return_id)
+
     def held(self, return_id: int) -> Return | None:
         """A return held one by one; None for one that only the bulk has."""
         return self._returns.get(return_id)

@@ -5,7 +5,6 @@ Quirks Q1, Q2, Q8 to Q12 of section 9.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -37,16 +36,10 @@ def admit(world: World, call: Call, operation: Operation) -> Reply | None:
     merchant = world.merchants.get(call.merchant)
     if merchant is None or call.headers.get("authorization") != f"Bearer {merchant.masonhub.token}":
         return as_json({"message": "The access token provided is missing or invlid."}, 401)
-    options, now = merchant.masonhub.options, time.monotonic()
-    if options.rate_limit is None:
+    options = merchant.masonhub.options
+    wait = world.over_limit(merchant.masonhub.token, options.rate_limit, options.rate_window)
+    if wait is None:
         return None
-    began, used = world.windows.get(merchant.masonhub.token, (now, 0))
-    if now - began >= options.rate_window:
-        began, used = now, 0
-    world.windows[merchant.masonhub.token] = (began, used + 1)
-    if used < options.rate_limit:
-        return None
-    wait = max(1, round(began + options.rate_window - now))
     return as_json({"message": "Rate limit exceeded"}, 429, Retry_After=str(wait))
 
 

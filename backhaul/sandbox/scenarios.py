@@ -225,7 +225,13 @@ def _receive(world: World, merchant: str, key: str, outcome: str) -> None:
         return
     first, delay, second = later[outcome]
     world.receive(merchant, key, first)
-    world.clock.after(delay, lambda: world.receive(merchant, key, second))
+    world.clock.after(delay, lambda: _receive_again(world, merchant, key, second))
+
+
+def _receive_again(world: World, merchant: str, key: str, outcome: str) -> None:
+    accounts = world.merchants[merchant]
+    if accounts.masonhub.find(key) or accounts.airhouse.find(key):  # it may be gone by then
+        world.receive(merchant, key, outcome)
 
 
 def order_book(world: World, merchant: str) -> dict[str, dict[str, int]]:

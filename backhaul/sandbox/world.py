@@ -6,6 +6,7 @@ import base64
 import hashlib
 import random
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -74,7 +75,7 @@ class World:
         self.rng = random.Random(seed)
         self.faults = FaultPlan(random.Random(seed + 1))
         self.courier = Courier(random.Random(seed + 2), self.tick)
-        self.windows: dict[str, tuple[float, int]] = {}  # of the rate limits, by key
+        self._windows: dict[str, tuple[float, int]] = {}  # of the rate limits, by key
         self.merchants: dict[str, Merchant] = {}
         for name in merchants:
             self.add_merchant(name)
@@ -96,17 +97,17 @@ class World:
             self.clock.run_due()
 
     def reset(self) -> None:
-        """Empty every account, the journal and the fault plan. Keys, options and the clock stay as they are."""
+        """As new: empty accounts with default options, no journal, faults, jobs or deliveries. Keys and the clock's time stay."""
         with self.lock:
-            names, old = list(self.merchants), self.merchants
-            self.merchants = {}
-            for name in names:
-                fresh = self.add_merchant(name)
-                fresh.loop.options, fresh.masonhub.options = old[name].loop.options, old[name].masonhub.options
-                fresh.airhouse.options = old[name].airhouse.options
+            names = list(self.merchants)
+            self.merchants.clear()
+            self._windows.clear()
+            self.clock.clear()
             self.journal.clear()
             self.faults.clear()
             self.courier.clear()
+            for name in names:
+                self.add_merchant(name)
 
     def add_merchant(self, name: str) -> Merchant:
         """Open accounts for one more merchant."""
@@ -128,6 +129,17 @@ class World:
     def airhouse(self, merchant: str) -> AirhouseAccount:
         """One merchant's Airhouse."""
         return self.merchants[merchant].airhouse
+
+    def over_limit(self, key: str, limit: int | None, window: float) -> int | None:
+        """Count one call of a key in a fixed window of real time. Returns the seconds to wait when it is one too many."""
+        if limit is None:
+            return None
+        now = time.monotonic()
+        began, used = self._windows.get(key, (now, 0))
+        if now - began >= window:
+            began, used = now, 0
+        self._windows[key] = (began, used + 1)
+        return None if used < limit else max(1, round(began + window - now))
 
     def effects(self, merchant: str, name: str, key: str | int | None = None) -> int:
         """How often something really happened: `loop.process`, `loop.flag`, `loop.note`, `masonhub.create`, … to one record or to all."""

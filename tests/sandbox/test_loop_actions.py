@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -109,8 +109,6 @@ def test_details_have_integer_ids_and_dates_without_a_zone(box: Sandbox, loop: h
 
 
 def made_at(second: int) -> str:
-    from datetime import UTC, datetime
-
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 

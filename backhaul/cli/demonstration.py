@@ -1,0 +1,94 @@
+"""The demo: the whole job on a simulated world, told as it happens."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+from rich.console import Console
+from rich.rule import Rule
+
+from backhaul.cli.output import print_rows
+from backhaul.cli.running import report_failures, run_each
+from backhaul.sandbox.scenarios import populate, receive_some
+from backhaul.sandbox.server import Sandbox
+from backhaul.sandbox.settings import config_env, config_toml
+from backhaul.store.engine import Store
+
+FOLDER = Path("build/demo")
+MERCHANTS = ("acme", "birch")
+_SHOWN = ("records_in", "records_out", "quarantined", "decided_process", "decided_flag", "decided_hold", "delivered", "refused")
+
+_STANDING = """
+SELECT merchant, warehouse, stage, decision, count(*) AS returns, sum(expected_units) AS units, round(sum(return_total), 2) AS value,
+       round(sum(value_at_risk), 2) AS at_risk
+FROM recon_returns GROUP BY merchant, warehouse, stage, decision ORDER BY merchant, stage, decision
+"""
+_DISCREPANCIES = """
+SELECT merchant, kind, count(DISTINCT return_id) AS returns, sum(units) AS units, round(sum(value), 2) AS value
+FROM recon_discrepancies GROUP BY merchant, kind ORDER BY merchant, kind
+"""
+_EXCEPTIONS = "SELECT merchant, kind, return_id, why FROM recon_exceptions ORDER BY merchant, kind, return_id LIMIT 12"
+
+
+def demonstrate(returns: int, seed: int) -> int:
+    """Run the demo in `build/demo`; returns the exit code. The store stays there, to be queried afterwards."""
+    console = Console()
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    started, start = time.monotonic(), datetime.now(UTC) - timedelta(days=3)
+    with Sandbox(seed, MERCHANTS, start=start) as box:
+        for merchant in MERCHANTS:
+            populate(box.world, merchant, returns // len(MERCHANTS), days=6, malformed=2)
+        config = FOLDER / "backhaul.toml"
+        config.write_text(_config(box))
+        os.environ.update(config_env(box))
+        console.print(
+            f"A simulated Loop and its warehouses answer on {box.url}: {returns} returns of two merchants, some of them damaged on the wire."
+        )
+        failures = _sync(console, "Sync 1: take the returns in, announce each at its warehouse", config)
+        for merchant in MERCHANTS:
+            outcomes = receive_some(box.world, merchant, share=0.7, blind=1)
+            console.print(f"Parcels arrive for {merchant}: {len(outcomes)} of them, some damaged, short, over or strange.")
+        failures += _sync(console, "Sync 2: take the receipts in, decide, tell Loop to process or flag", config)
+        box.advance(timedelta(days=2, hours=12))
+        console.print("Two and a half days pass: inspections end, and some receipts are corrected.")
+        failures += _sync(console, "Sync 3: what was in inspection is decided, corrections become exceptions", config)
+        _report(console, config)
+    console.print(
+        f"\nDone in {time.monotonic() - started:.0f} s. The store is {FOLDER}/backhaul.db: query its views, or ask for one return's life:"
+    )
+    console.print(f"  .venv/bin/backhaul --config {config} show RETURN_ID")
+    return 1 if failures else 0
+
+
+def _config(box: Sandbox) -> str:
+    text = config_toml(box, store_url=f"sqlite:///{FOLDER.absolute()}/backhaul.db")
+    return text.replace("webhook_secret", "first_sync_days = 30\nwebhook_secret", len(MERCHANTS))
+
+
+def _sync(console: Console, title: str, config: Path) -> int:
+    from flows.sync import sync
+
+    console.print(Rule(title, align="left"))
+    started = time.monotonic()
+    done = run_each(sync, MERCHANTS, config=str(config), trigger="demo")
+    print_rows([one.row(_SHOWN) for one in done], as_json=False, title=f"{time.monotonic() - started:.1f} s")
+    return report_failures(done)
+
+
+def _report(console: Console, config: Path) -> None:
+    store = Store(f"sqlite:///{FOLDER.absolute()}/backhaul.db")
+    with store.read() as connection:
+        for title, query in (
+            ("Where the returns stand", _STANDING),
+            ("Discrepancies", _DISCREPANCIES),
+            ("What needs a person (the first of them)", _EXCEPTIONS),
+        ):
+            console.print(Rule(title, align="left"))
+            print_rows([dict(row) for row in connection.execute(sa.text(query)).mappings()], as_json=False, title="")
+    store.close()

@@ -1,0 +1,34 @@
+"""Commands that need no vendor: the sandbox, and the demo that runs on it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from backhaul.cli.app import app
+
+
+@app.command()
+def sandbox(
+    merchants: Annotated[list[str] | None, typer.Argument(help="Merchants to simulate.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8899,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 7,
+    returns: Annotated[int, typer.Option(min=0, help="Returns to start with, for each merchant.")] = 100,
+) -> None:
+    """Serve a simulated Loop, MasonHub and Airhouse on loopback, for training and trials."""
+    from backhaul.sandbox.server import serve
+
+    serve(host, port, seed=seed, merchants=tuple(merchants or ("acme",)), returns=returns)
+
+
+@app.command()
+def demo(
+    returns: Annotated[int, typer.Option(min=20, help="Returns in all.")] = 300,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 7,
+) -> None:
+    """Watch the whole job on a simulated world: two merchants, three syncs, every kind of outcome."""
+    from backhaul.cli.demonstration import demonstrate
+
+    raise typer.Exit(demonstrate(returns, seed))
