@@ -6,7 +6,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.context import FlowRunContext
 
 from backhaul.domain.windows import Window
-from backhaul.pipeline import reconciling
+from backhaul.pipeline import reconciling, shipping_notice
 from backhaul.pipeline.deciding import decide_due
 from backhaul.pipeline.delivering import Courier
 from backhaul.pipeline.reconciling import RunSummary
@@ -29,7 +29,7 @@ def deliver_due(session: Session) -> bool:
 @step("compare-asn")
 def compare_asn(session: Session, window: Window) -> None:
     """Hold the shipping notice against the list."""
-    reconciling.compare_asn(session, window, reconciling.pull_asn(session, window))
+    shipping_notice.compare(session, window, shipping_notice.pull(session, window))
 
 
 @step("notice-what-hangs")

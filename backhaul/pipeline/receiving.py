@@ -107,7 +107,7 @@ def _check(
     if not news:
         return [], [], []
     owners = [place for place, record in enumerate(news) for _ in record.lines]
-    frames = (
+    frames: tuple[tuple[checks.Table, pd.DataFrame, Sequence[int]], ...] = (
         ("receipts", pd.DataFrame([r.row for r in news], columns=list(schema.RECEIPTS.all_columns), dtype=object), range(len(news))),
         (
             "receipt_lines",
@@ -175,14 +175,14 @@ def _write_exceptions(connection: sa.Connection, session: Session, loaded: Seque
                 connection, session.merchant, ExceptionKind.BLIND_RECEIPT, record.rma_key, why, return_id=None, run_id=run_id, now=now
             )
         resolve_exception(connection, session.merchant, ExceptionKind.RECEIPT_QUARANTINED, record.rma_key, now)
-    for record in bad:
+    for held in bad:
         raise_exception(
             connection,
             session.merchant,
             ExceptionKind.RECEIPT_QUARANTINED,
-            record.record_key,
-            record.reason,
-            return_id=record.record_key,
+            held.record_key,
+            held.reason,
+            return_id=held.record_key,
             run_id=run_id,
             now=now,
         )

@@ -1,24 +1,18 @@
-"""Reconcile: hold the list against the shipping notice, notice what hangs, and sum a run up."""
+"""Reconcile: notice what hangs, count where everything stands, and sum a run up."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 
 import sqlalchemy as sa
 
-from backhaul.connectors.loop.client import AsnRow
-from backhaul.domain.windows import Window
 from backhaul.domain.words import DeliveryKind, DeliveryState, ExceptionKind
-from backhaul.errors import UnauthorizedError, VendorError
 from backhaul.pipeline.session import Session
-from backhaul.store import bulk
-from backhaul.store.exceptions import raise_exception, resolve_exception
+from backhaul.store.exceptions import raise_exception
 from backhaul.store.runs import Run
-from backhaul.store.tables import deliveries, exceptions, return_lines, rmas
+from backhaul.store.tables import deliveries, rmas
 
-_ASN_KINDS = (ExceptionKind.ASN_ONLY, ExceptionKind.ASN_MISMATCH)
 _UNSEEN_AFTER = timedelta(hours=1)  # an RMA that was accepted and still cannot be read back
 
 
@@ -30,64 +24,6 @@ class RunSummary:
     flow: str
     merchant: str
     counts: dict[str, int]
-
-
-def pull_asn(session: Session, window: Window) -> list[AsnRow]:
-    """The shipping notice of the window's days. It is a second source: when it cannot be read, the run says so and goes on."""
-    try:
-        return session.loop.asn(window.start.date(), window.end.date())
-    except UnauthorizedError:
-        raise
-    except VendorError:
-        session.run.add("asn_unavailable")
-        return []
-
-
-def compare_asn(session: Session, window: Window, rows: list[AsnRow]) -> None:
-    """Raise an exception for each return that only the shipping notice knows, and for each line that the list does not show.
-
-    Only rows that Loop says changed inside the window are judged: those outside it were never asked for.
-    """
-    inside = [row for row in rows if row.updated_at is not None and window.start <= row.updated_at < window.end and row.line_item_id]
-    by_return: defaultdict[str, list[AsnRow]] = defaultdict(list)
-    for row in inside:
-        by_return[row.report_id].append(row)
-    with session.store.read() as connection:
-        lines = sa.select(return_lines.c.line_item_id, return_lines.c.return_id).where(return_lines.c.merchant == session.merchant)
-        found = {
-            row.line_item_id: row.return_id
-            for row in bulk.select_by_keys(connection, lines, return_lines.c.line_item_id, [row.line_item_id for row in inside])
-        }
-        open_now = set(
-            connection.execute(
-                sa.select(exceptions.c.subject).where(
-                    exceptions.c.merchant == session.merchant,
-                    exceptions.c.resolved_at.is_(None),
-                    exceptions.c.kind.in_([kind.value for kind in _ASN_KINDS]),
-                )
-            ).scalars()
-        )
-    news = {key: group for key, group in by_return.items() if key in open_now or any(row.line_item_id not in found for row in group)}
-    if news:
-        _write(session, news, found)
-
-
-def _write(session: Session, news: dict[str, list[AsnRow]], found: dict[str, str]) -> None:
-    now = session.clock()
-    with session.store.write(session.merchant) as connection:
-        for subject, group in news.items():
-            unknown = sorted(row.line_item_id for row in group if row.line_item_id not in found)
-            known_return = next((found[row.line_item_id] for row in group if row.line_item_id in found), None)
-            name = group[0].order_name or "no order name"
-            for kind in _ASN_KINDS:
-                if not unknown or (kind is ExceptionKind.ASN_MISMATCH) != (known_return is not None):
-                    resolve_exception(connection, session.merchant, kind, subject, now)
-                    continue
-                why = f"the shipping notice names {len(unknown)} lines ({', '.join(unknown[:5])}) of {name} that no state of the return list shows"
-                raise_exception(
-                    connection, session.merchant, kind, subject, why, return_id=known_return or subject, run_id=session.run.run_id, now=now
-                )
-            session.run.add("asn_unknown_lines", len(unknown))
 
 
 def notice_what_hangs(session: Session) -> None:

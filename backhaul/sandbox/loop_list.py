@@ -29,7 +29,7 @@ _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d):(\d\d)(?:\.\d{1,6
 _encoder = msgspec.json.Encoder()
 
 
-class Invalid(Exception):
+class InvalidError(Exception):
     """A 422: the field at fault and what is wrong with it."""
 
     def __init__(self, name: str, text: str) -> None:
@@ -56,7 +56,7 @@ class Query:
 
 
 def parse_second(name: str, text: str) -> int:
-    """A date in any of the four forms, to the second. Raises Invalid."""
+    """A date in any of the four forms, to the second. Raises InvalidError."""
     found = _DATE.fullmatch(text)
     try:
         if found is None:
@@ -64,7 +64,7 @@ def parse_second(name: str, text: str) -> int:
         year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
         return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
     except ValueError:
-        raise Invalid(name, f"The {name} is not a valid date.") from None
+        raise InvalidError(name, f"The {name} is not a valid date.") from None
 
 
 def encode_cursor(column: str, second: int, *, is_next: bool) -> str:
@@ -78,27 +78,27 @@ def _decode_cursor(text: str, column: str) -> tuple[int, bool]:
         held = msgspec.json.decode(base64.b64decode(text + "=" * (-len(text) % 4)))
         return parse_second("cursor", held[column]), bool(held["_pointsToNextItems"])
     except (binascii.Error, msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError):
-        raise Invalid("cursor", "The cursor is invalid.") from None
+        raise InvalidError("cursor", "The cursor is invalid.") from None
 
 
 def _flag(params: dict[str, str], name: str) -> bool:
     text = params.get(name, "false").lower()
     if text not in ("true", "false", "1", "0"):
-        raise Invalid(name, f"The {name} field must be true or false.")
+        raise InvalidError(name, f"The {name} field must be true or false.")
     return text in ("true", "1")
 
 
 def parse_query(params: dict[str, str], now: int) -> Query:
-    """Check the parameters and apply the defaults. Raises Invalid."""
+    """Check the parameters and apply the defaults. Raises InvalidError."""
     column = params.get("filter", "created_at")
     if column not in ("created_at", "updated_at"):
-        raise Invalid("filter", "The selected filter is invalid.")
+        raise InvalidError("filter", "The selected filter is invalid.")
     state = params.get("state")
     if state is not None and state not in STATES:
-        raise Invalid("state", "The selected state is invalid.")
+        raise InvalidError("state", "The selected state is invalid.")
     size = params.get("pageSize", str(DEFAULT_PAGE))
     if not size.isdigit() or not 1 <= int(size) <= MAX_PAGE:
-        raise Invalid("pageSize", f"The page size must be between 1 and {MAX_PAGE}.")
+        raise InvalidError("pageSize", f"The page size must be between 1 and {MAX_PAGE}.")
     cursor, is_forward = _decode_cursor(params["cursor"], column) if "cursor" in params else (None, True)
     start, end = _span(params, now, has_cursor=cursor is not None)
     states = DEFAULT_STATES if state is None else (state,)
@@ -115,9 +115,9 @@ def _span(params: dict[str, str], now: int, *, has_cursor: bool) -> tuple[int, i
     if end is None:
         return start, start + DAY
     if end < start:
-        raise Invalid("to", "The to must be a date after or equal to from.")
+        raise InvalidError("to", "The to must be a date after or equal to from.")
     if end - start > MAX_SPAN.total_seconds():
-        raise Invalid("to", "The date range may not be greater than 120 days.")
+        raise InvalidError("to", "The date range may not be greater than 120 days.")
     return start, end
 
 
@@ -126,7 +126,7 @@ def list_returns(world: World, call: Call) -> Reply:
     account = world.loop(call.merchant)
     try:
         query = parse_query(call.query, world.clock.seconds)
-    except Invalid as problem:
+    except InvalidError as problem:
         return problem.reply()
     is_descending = account.options.order == "descending"
     if not query.is_paginated:
@@ -192,6 +192,6 @@ def _asn_day(text: str | None, default: int) -> int:
         return default
     try:
         second = parse_second("date", text)
-    except Invalid:
+    except InvalidError:
         return 0
     return second - second % DAY

@@ -35,6 +35,8 @@ def _protocol(connections: Connections) -> type[asyncio.Protocol]:
     class Tracked(H11Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             super().connection_made(cast(asyncio.Transport, transport))
+            # asyncio does so only for sockets whose protocol number is set; without it each answer may wait 40 ms for an ACK.
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.client is not None:
                 connections.transports[self.client] = self.transport
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from backhaul.domain.backoff import LEASE
 from backhaul.domain.words import DeliveryKind, DeliveryState
 from backhaul.store.tables import deliveries, delivery_attempts
+from backhaul.store.types import Time
 
 _THROUGH = (DeliveryState.ACCEPTED, DeliveryState.CONFIRMED)
 _OVER = (*_THROUGH, DeliveryState.REFUSED, DeliveryState.DEAD, DeliveryState.SUPERSEDED, DeliveryState.FAILED)
@@ -106,12 +107,11 @@ def next_due(connection: sa.Connection, merchant: str) -> datetime | None:
     """When the next delivery that waits only for its time falls due; None when there is none."""
     waited = deliveries.alias("waited")
     query = (
-        sa.select(sa.func.min(deliveries.c.next_attempt_at))
+        sa.select(sa.func.min(deliveries.c.next_attempt_at, type_=Time()))
         .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
         .where(deliveries.c.merchant == merchant, deliveries.c.state == DeliveryState.PENDING.value, _is_clear(waited))
     )
-    value = connection.execute(query).scalar()
-    return deliveries.c.next_attempt_at.type.process_result_value(value, connection.dialect) if isinstance(value, str) else value
+    return connection.execute(query).scalar()
 
 
 def begin_attempts(connection: sa.Connection, delivery_ids: Sequence[int], owner: str, now: datetime) -> set[int]:
@@ -205,7 +205,7 @@ def enqueue(
     found = connection.execute(there).scalar()
     if found is not None:
         return int(found)
-    values = {"merchant": merchant, "kind": kind.value, "return_id": return_id, "effect_key": effect_key, "state": state.value}
+    values: dict[str, Any] = {"merchant": merchant, "kind": kind.value, "return_id": return_id, "effect_key": effect_key, "state": state.value}
     values |= {"warehouse": warehouse, "payload": payload, "waits_for": waits_for, "attempts": 0, "is_uncertain": False}
     values |= {"next_attempt_at": now, "created_at": now, "run_id": run_id}
     return int(connection.execute(sa.insert(deliveries).values(values).returning(deliveries.c.delivery_id)).scalar_one())

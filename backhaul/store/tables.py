@@ -6,6 +6,7 @@ Every table has `merchant` in its key or beside its number. Everything but `runs
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Boolean, Column, Index, Integer, Table, Text, UniqueConstraint, text
@@ -22,7 +23,7 @@ metadata = sa.MetaData(
     }
 )
 
-_TYPES: dict[Kind, type[sa.types.TypeEngine[object]]] = {
+_TYPES: dict[Kind, type[sa.types.TypeEngine[Any]]] = {
     Kind.TEXT: Text,
     Kind.MONEY: Money,
     Kind.TIME: Time,
@@ -35,7 +36,7 @@ def _merchant() -> Column[str]:
     return Column("merchant", Text, primary_key=True)
 
 
-def _from_frame(frame: Frame, only: tuple[str, ...] | None = None) -> Iterator[Column[object]]:
+def _from_frame(frame: Frame, only: tuple[str, ...] | None = None) -> Iterator[Column[Any]]:
     for field in frame.fields:
         if only is None or field.name in only or field.name in frame.key:
             in_key = field.name in frame.key

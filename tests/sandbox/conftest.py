@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -17,37 +18,47 @@ def served() -> Iterator[Sandbox]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def box(served: Sandbox) -> Sandbox:
     served.world.reset()
     return served
 
 
-@pytest.fixture
-def loop(box: Sandbox) -> Iterator[httpx.Client]:
-    headers = {"X-Authorization": box.keys["acme"].loop_api_key}
-    with httpx.Client(base_url=box.loop_url("acme"), headers=headers, trust_env=False, timeout=5) as client:
-        yield client
+@pytest.fixture(scope="session")
+def clients(served: Sandbox) -> Iterator[dict[str, httpx.Client]]:
+    """One client for each API of acme: making one takes longer than most tests."""
+    keys = served.keys["acme"]
+    made = {
+        "loop": (served.loop_url("acme"), {"X-Authorization": keys.loop_api_key}),
+        "masonhub": (served.masonhub_url("acme"), {"Authorization": f"Bearer {keys.masonhub_token}"}),
+        "airhouse": (served.airhouse_url("acme"), {"Authorization": f"Bearer {keys.airhouse_api_key}"}),
+        "control": (f"{served.url}/_sandbox", {}),
+    }
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=5))
+            for name, (url, headers) in made.items()
+        }
 
 
 @pytest.fixture
-def masonhub(box: Sandbox) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {box.keys['acme'].masonhub_token}"}
-    with httpx.Client(base_url=box.masonhub_url("acme"), headers=headers, trust_env=False, timeout=5) as client:
-        yield client
+def loop(clients: dict[str, httpx.Client]) -> httpx.Client:
+    return clients["loop"]
 
 
 @pytest.fixture
-def airhouse(box: Sandbox) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {box.keys['acme'].airhouse_api_key}"}
-    with httpx.Client(base_url=box.airhouse_url("acme"), headers=headers, trust_env=False, timeout=5) as client:
-        yield client
+def masonhub(clients: dict[str, httpx.Client]) -> httpx.Client:
+    return clients["masonhub"]
 
 
 @pytest.fixture
-def control(box: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{box.url}/_sandbox", trust_env=False, timeout=5) as client:
-        yield client
+def airhouse(clients: dict[str, httpx.Client]) -> httpx.Client:
+    return clients["airhouse"]
+
+
+@pytest.fixture
+def control(clients: dict[str, httpx.Client]) -> httpx.Client:
+    return clients["control"]
 
 
 @pytest.fixture
