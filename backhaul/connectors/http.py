@@ -74,6 +74,7 @@ class Http:
         observe: Observe | None = None,
     ) -> None:
         self.vendor, self.merchant, self.calls = vendor, merchant, 0
+        self.vendor_time: datetime | None = None  # the vendor's clock in its newest answer, to the second
         self._budget, self._credential, self._scope = budget, credential, scope
         self._sleep, self._clock, self._observe = sleep, clock, observe
         self._timeout = timeout
@@ -160,6 +161,7 @@ class Http:
         try:
             response = self._client.request(method, path, params=params, content=body, headers=headers, timeout=limit)
             status = response.status_code
+            self.vendor_time = _vendor_time(response.headers) or self.vendor_time
             return response
         except httpx.HTTPError as error:
             failure = f"{self._who()}: {method} {path} failed: {error.__class__.__name__}"
@@ -227,6 +229,15 @@ def _delay(attempt: int) -> float:
     """Seconds before the next attempt: doubled each time, half of it at random so that many clients do not return at once."""
     longest = min(BACKOFF_LONGEST, BACKOFF_FIRST * 2.0 ** (attempt - 1))
     return longest * random.uniform(0.5, 1.0)
+
+
+def _vendor_time(headers: Mapping[str, str]) -> datetime | None:
+    """The `Date` of an answer; None when absent or unreadable."""
+    try:
+        moment = parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError):
+        return None
+    return moment if moment.tzinfo is not None else None
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:

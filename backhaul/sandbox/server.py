@@ -18,6 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from backhaul.sandbox import airhouse, control, loop, masonhub
 from backhaul.sandbox.app import Connections, build
 from backhaul.sandbox.scenarios import populate
+from backhaul.sandbox.settings import config_env, config_toml
 from backhaul.sandbox.world import Keys, World
 
 VENDORS = (loop.VENDOR, masonhub.VENDOR, airhouse.VENDOR)
@@ -169,14 +170,22 @@ def serve(
     start: datetime | None = None,
     on_ready: Callable[[Sandbox], None] | None = None,
 ) -> None:
-    """Serve a populated world until interrupted. `on_ready` is called once it answers. Raises OSError when the port is taken."""
+    """Serve a populated world until interrupted. `on_ready` is called once it answers; by default it prints how to use it.
+
+    Raises OSError when the port is taken.
+    """
     with Sandbox(seed, merchants, start=start, host=host, port=port) as box:
         for name in merchants:
             populate(box.world, name, returns)
-        if on_ready is not None:
-            on_ready(box)
         try:
+            (on_ready or _introduce)(box)
             while box.is_running:
                 time.sleep(0.2)
         except KeyboardInterrupt:
             return
+
+
+def _introduce(box: Sandbox) -> None:
+    exports = "\n".join(f"export {name}={value}" for name, value in config_env(box).items())
+    print(f"# Simulated vendors answer on {box.url}; control them under {box.url}/_sandbox/state")
+    print(f"# backhaul.toml\n{config_toml(box)}\n# its environment\n{exports}\n# Ctrl-C ends it.", flush=True)

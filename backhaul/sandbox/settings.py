@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from backhaul.sandbox.server import Sandbox
+if TYPE_CHECKING:
+    from backhaul.sandbox.server import Sandbox
 
 MAPPED_REASONS = {
     "Too small": "tooSmall",

@@ -54,13 +54,18 @@ class Store:
 
     def ready(self) -> Store:
         """Check that the schema is current; an empty store is made. Raises StoreError when an older one waits for `db upgrade`."""
-        with _named_errors(), self.engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
+        current, head = self.revisions()
         if current is None:
             self.upgrade()
-        elif current != (head := ScriptDirectory(str(_MIGRATIONS)).get_current_head()):
+        elif current != head:
             raise StoreError(f"the store is at schema {current}, this program needs {head}; run 'backhaul db upgrade'")
         return self
+
+    def revisions(self) -> tuple[str | None, str]:
+        """The schema that the store is at (None: an empty store), and the one that this program needs."""
+        with _named_errors(), self.engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+        return current, str(ScriptDirectory(str(_MIGRATIONS)).get_current_head())
 
     def close(self) -> None:
         """Give back all connections."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from backhaul.sandbox import Sandbox, World, config_env, config_toml, scenarios
+from backhaul.sandbox import Sandbox, World, config_env, config_toml, scenarios, serve
 from backhaul.sandbox.masonhub_wire import record
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -170,3 +170,14 @@ def test_the_settings_refer_to_secrets_and_never_hold_them(box: Sandbox) -> None
     for merchant, part, name in (("acme", "loop", "api_key"), ("acme", "masonhub", "token"), ("bolt", "airhouse", "api_key")):
         assert settings[merchant][part][name].removeprefix("env:") in env
     assert not any(secret in text for secret in env.values())
+
+
+def test_the_command_serves_a_populated_world_until_interrupted() -> None:
+    seen = []
+
+    def ready(box: Sandbox) -> None:
+        seen.append(sum(httpx.get(f"{box.url}/_sandbox/state").json()["merchants"]["acme"]["returns"].values()))
+        raise KeyboardInterrupt
+
+    serve(port=0, returns=5, on_ready=ready)
+    assert seen == [5]

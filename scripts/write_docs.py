@@ -1,0 +1,56 @@
+"""Write the parts of the documentation that the code already says: the rules of the suites, and the store's tables.
+
+`python scripts/write_docs.py` writes them, `--check` only says whether they are up to date (exit 1 when not).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from backhaul.checks import rules
+from backhaul.domain.words import ExceptionKind
+from backhaul.store.tables import metadata
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def rules_page() -> str:
+    """Every rule with its severity and meaning, and every kind of exception with its remedy."""
+    lines = ["# Rules and exceptions", "", "Written by `make docs` from `expectations/` and `backhaul/domain/words.py`.", ""]
+    lines += ["## Rules", "", "A critical failure quarantines the whole return or receipt; a warning is kept in `check_results` and loaded.", ""]
+    lines += ["| rule | table | severity | meaning |", "|---|---|---|---|"]
+    lines += [f"| {rule.rule} | `{rule.table}` | {rule.severity} | {rule.description} |" for rule in rules().values()]
+    lines += ["| WIRE-001 | `returns` | critical | A Loop record can be decoded. |", "| WIRE-002 | `receipts` | critical | A warehouse record can be decoded. |"]
+    lines += ["", "## Exceptions", "", "| kind | what to do |", "|---|---|"]
+    lines += [f"| `{kind}` | {kind.remedy} |" for kind in ExceptionKind]
+    return "\n".join(lines) + "\n"
+
+
+def tables_page() -> str:
+    """Every table with its columns."""
+    lines = ["# The store's tables", "", "Written by `make docs` from `backhaul/domain/schema.py` and `backhaul/store/tables.py`."]
+    lines += ["Analysts query the [views](views.md), which are stable; the tables may change with a migration."]
+    for table in metadata.sorted_tables:
+        key = ", ".join(column.name for column in table.primary_key)
+        lines += ["", f"## {table.name}", "", f"Key: {key}.", "", "| column | type | meaning |", "|---|---|---|"]
+        for column in table.columns:
+            kind = type(column.type).__name__.lower().replace("biginteger", "number").replace("integer", "count")
+            lines.append(f"| {column.name} | {kind}{'' if column.nullable else ', required'} | {column.comment or ''} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Write the pages, or check them."""
+    pages = {DOCS / "rules.md": rules_page(), DOCS / "tables.md": tables_page()}
+    if "--check" in sys.argv:
+        stale = [page.name for page, text in pages.items() if not page.exists() or page.read_text(encoding="utf-8") != text]
+        print(f"stale: {', '.join(stale)}; run 'make docs'" if stale else "the documentation is up to date")
+        return 1 if stale else 0
+    for page, text in pages.items():
+        page.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
