@@ -1,6 +1,6 @@
 # What one does here. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test lint bench docs serve console clean
+.PHONY: help install lock demo test lint bench docs serve clean
 
 # The lock is resolved on Python 3.11; later ones work too.
 PYTHON ?= $(shell for python in python3.11 python3; do \
@@ -49,9 +49,6 @@ docs: install ## Write the generated pages of docs/ anew
 
 serve: install ## Start the webhook receiver on 127.0.0.1:8787
 	@$(BIN)/backhaul serve
-
-console: install ## Open the operators' console
-	@$(BIN)/backhaul console
 
 clean: ## Remove the environment and every cache
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -27,7 +27,7 @@ LOOP_NEEDS = (
     ("label", "label.created"),
     ("label", "label.updated"),
 )
-ACTIVE = "active"
+ACTIVE, OTHER = "active", "other"
 CALLBACK_VERSION = "2.0"  # only this one says when, and tells carrier events from the warehouse's own
 WHERE_KEYS_ARE_MADE = "Loop Admin > Returns Management > Tools & integrations > Developer Tools"
 NEEDS_DEVELOPER_TOOLS = (
@@ -37,9 +37,9 @@ NEEDS_DEVELOPER_TOOLS = (
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One thing that a vendor tells. `state`: active, inactive, missing or elsewhere.
+    """One thing that a vendor tells. `state`: active, inactive or missing, of those that we need; `other` for the rest.
 
-    `action`: none (in place, or not ours), create, activate, replace, while it is only a plan; afterwards created, activated,
+    `action`: none (in place, or not for us to touch), create, activate, replace, while it is only a plan; afterwards created, activated,
     replaced, or failed, with the reason in `note`.
     """
 
@@ -52,23 +52,24 @@ class Subscription:
     id: str | None = None
 
     @property
-    def is_ours(self) -> bool:
+    def is_needed(self) -> bool:
         """Whether it is one that we need, rather than one that tells somebody else."""
-        return self.state != "elsewhere"
+        return self.state != OTHER
+
+    @property
+    def problem(self) -> str | None:
+        """Why it is not as it should be, when nothing more will be done about it."""
+        is_stuck = self.action == "failed" or (self.action == "none" and self.is_needed and self.state != ACTIVE)
+        return f"{self.vendor} {self.tells}: {self.note}" if is_stuck else None
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How a merchant is connected: every subscription there is or should be, and what a person must still do."""
+    """How a merchant is connected: every subscription there is or should be, what went wrong, and what a person must still do."""
 
     subscriptions: list[Subscription]
     by_hand: list[str]
     problems: list[str]
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether everything that can be registered is."""
-        return not self.problems and all(one.state == ACTIVE for one in self.subscriptions if one.is_ours)
 
 
 def receiver_url(public_url: str, merchant: str, vendor: str) -> str:
@@ -93,7 +94,7 @@ def plan_loop(found: Sequence[Webhook], url: str) -> list[Subscription]:
     | to this URL, active                     | none     |
     | to this URL, not active                 | activate |
     | none to this URL                        | create   |
-    | anything to another URL                 | none, shown |
+    | anything else                           | none, shown |
     """
     plan: list[Subscription] = []
     here = [hook for hook in found if (hook.url or "").rstrip("/") == url]
@@ -107,10 +108,11 @@ def plan_loop(found: Sequence[Webhook], url: str) -> list[Subscription]:
             plan.append(Subscription("loop", tells, url, ACTIVE, id=best.id))
         else:
             plan.append(Subscription("loop", tells, url, "inactive", "activate", id=best.id))
+    needed = {step.id for step in plan}
     for hook in found:
-        if hook not in here:
-            note = "left alone" if hook.status == ACTIVE else f"left alone; {hook.status or 'of no status'}"
-            plan.append(Subscription("loop", f"{hook.trigger} ({hook.topic})", hook.url, "elsewhere", note=note, id=hook.id))
+        if hook.id not in needed:
+            note = f"{hook.status or 'of no status'}, {'not needed' if hook in here else 'points elsewhere'}; left alone"
+            plan.append(Subscription("loop", f"{hook.trigger} ({hook.topic})", hook.url, OTHER, note=note, id=hook.id))
     return plan
 
 
@@ -138,8 +140,9 @@ def plan_masonhub(found: Sequence[Callback], url: str, *, path: str, is_replacin
         plan.append(Subscription("masonhub", RMA_EVENT, url, "missing", "replace" if events else "create"))
     for callback in found:
         if callback is not here:
-            note = "left alone" if callback.message_type != RMA_EVENT or plan[0].action == "none" else "replaced by ours"
-            plan.append(Subscription("masonhub", callback.message_type or "?", callback.url, "elsewhere", note=note, id=callback.id))
+            is_taken_over = callback.message_type == RMA_EVENT and plan[0].action != "none"
+            note = "gives way to ours" if is_taken_over else "points elsewhere; left alone"
+            plan.append(Subscription("masonhub", callback.message_type or "?", callback.url, OTHER, note=note, id=callback.id))
     return plan
 
 
@@ -160,7 +163,7 @@ def connect(
         try:
             found = connect_one()
             subscriptions.extend(found)
-            problems.extend(f"{one.vendor} {one.tells}: {one.note}" for one in found if one.is_ours and one.state != ACTIVE and one.note)
+            problems.extend(one.problem for one in found if one.problem)
         except UnauthorizedError as error:
             problems.append(f"{error}. {remedy}" if remedy else str(error))
         except BackhaulError as error:
@@ -204,8 +207,6 @@ def _connect_masonhub(merchant: str, settings: MasonHubSettings, url: str, is_dr
         failures: dict[str, str] = {}
         try:
             masonhub.register_callback(url, _callback_token(settings, where).get_secret_value(), CALLBACK_VERSION)
-        except ConfigError:
-            raise
         except BackhaulError as error:
             failures[plan[0].tells] = str(error)
         return _as_done(plan, plan_masonhub(masonhub.callbacks(), url, path=path), failures)
@@ -222,17 +223,17 @@ _DONE = {"create": "created", "activate": "activated", "replace": "replaced"}
 
 def _as_done(plan: Sequence[Subscription], after: Sequence[Subscription], failures: dict[str, str]) -> list[Subscription]:
     """What the vendor shows afterwards, with what we did to bring it about."""
-    planned = {step.tells: step for step in plan if step.is_ours}
+    planned = {step.tells: step for step in plan if step.is_needed}
     done: list[Subscription] = []
     for now in after:
         step = planned.get(now.tells)
-        if not now.is_ours or step is None or step.action == "none":
+        failure = failures.get(now.tells)
+        if not now.is_needed or step is None or step.action == "none":
             done.append(now)
-        elif now.state == ACTIVE and (now.tells not in failures or step.state != ACTIVE):
-            done.append(replace(now, action=_DONE[step.action]))
+        elif now.state == ACTIVE and (failure is None or step.state != ACTIVE):
+            done.append(replace(now, action=_DONE[step.action], note=step.note))
         else:
-            note = failures.get(now.tells, f"{now.vendor} said yes, but does not show it as active")
-            done.append(replace(now, state="inactive" if now.state == ACTIVE else now.state, action="failed", note=note))
+            done.append(replace(now, action="failed", note=failure or f"{now.vendor} said yes, but does not show it as active"))
     return done
 
 

@@ -19,7 +19,7 @@ from backhaul.errors import StructuralError
 from backhaul.pipeline.session import Session
 from backhaul.store import bulk
 from backhaul.store.quarantine import Quarantined, known_quarantine, put_in_quarantine
-from backhaul.store.returns import ReturnRecord, known_returns, load_returns, make_record
+from backhaul.store.returns import ReturnRecord, fill_gaps, known_returns, load_returns, make_record
 from backhaul.store.tables import watermarks
 
 SOURCE = "loop"
@@ -46,9 +46,11 @@ def keep_news(session: Session, batch: ReturnBatch, source: str, is_history: boo
     with session.store.read() as connection:
         known = known_returns(connection, session.merchant, [r.return_id for r in records if r.return_id])
         in_quarantine = known_quarantine(connection, session.merchant, SOURCE)
+        if source == "details":
+            records = fill_gaps(connection, session.merchant, records)
     for record in records:
         before = known.get(record.return_id)
-        if (_key(record), record.content_hash) not in in_quarantine and (before is None or before.is_news(record, is_history)):
+        if (_key(record), record.content_hash) not in in_quarantine and (before is None or before.is_news(record, is_history, source)):
             intake.records.append(record)
     rejected = (_from_rejected(rejected) for rejected in batch.rejected)
     intake.bad = [bad for bad in rejected if (bad.record_key, bad.content_hash) not in in_quarantine]

@@ -64,6 +64,8 @@ class KnownRma:
             return False
         if not record.values["has_lines"]:  # a carrier's event says nothing of the record itself
             return self.values["rma_status"] is None
+        if self.values["rma_status"] is None:  # so far only a carrier's event has told of it
+            return True
         return record.rank >= (self.values["as_of"] or _EPOCH, self.values["version"] or 0)
 
 
@@ -80,7 +82,7 @@ def load_receipts(
     """Take in the records that are news, in the caller's transaction, and mark their returns due; returns those taken in."""
     newest: dict[str, ReceiptRecord] = {}
     for record in records:
-        if record.rma_key not in newest or record.rank >= newest[record.rma_key].rank:
+        if record.rma_key not in newest or _weight(record) >= _weight(newest[record.rma_key]):
             newest[record.rma_key] = record
     known = known_rmas(connection, merchant, list(newest))
     news = [record for key, record in newest.items() if key not in known or known[key].is_news(record)]
@@ -100,6 +102,11 @@ def load_receipts(
     mark_due(connection, merchant, due)
     release(connection, merchant, warehouse, [record.rma_key for record in news], now)
     return news
+
+
+def _weight(record: ReceiptRecord) -> tuple[bool, tuple[datetime, int]]:
+    """What decides which of two records in one batch is taken: one that has lines before one that tells of the carrier only."""
+    return bool(record.values["has_lines"]), record.rank
 
 
 def _replace_lines(connection: sa.Connection, merchant: str, news: Sequence[ReceiptRecord]) -> None:

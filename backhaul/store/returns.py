@@ -60,8 +60,13 @@ class Known:
     first_state: str
     first_seen_at: datetime
 
-    def is_news(self, record: ReturnRecord, is_history: bool) -> bool:
-        """Whether a record says anything that is not known: other content that is not older, or the first live sight of history."""
+    def is_news(self, record: ReturnRecord, is_history: bool, source: str = "list") -> bool:
+        """Whether a record says anything that is not known: other content that is not older, or the first live sight of history.
+
+        A webhook's record has no time to rank it by, so it never replaces what is known.
+        """
+        if source == "webhook":
+            return False
         if self.is_history and not is_history:
             return True
         if record.content_hash == self.content_hash:
@@ -75,6 +80,40 @@ def make_record(row: Sequence[Any], lines: Sequence[Sequence[Any]], body: str) -
     for line in sorted(lines, key=lambda line: line[1] or ""):
         flat.extend(line)
     return ReturnRecord(row[0], row, lines, body, content_hash(flat))
+
+
+def fill_gaps(connection: sa.Connection, merchant: str, records: Sequence[ReturnRecord]) -> list[ReturnRecord]:
+    """Records of the details, with what only the list tells taken from the stored row: the details erase no field, and no payment.
+
+    (contracts/loop.md, section 6.2: the details leave fields of the list out. The next look at the list has the last word.)
+    """
+    wanted = [record.return_id for record in records if record.return_id]
+    heads, lines = (
+        sa.select(*(table.c[name] for name in names)).where(table.c.merchant == merchant)
+        for table, names in ((returns, _COLUMNS), (return_lines, _LINE_COLUMNS))
+    )
+    stored = {row.return_id: row for row in bulk.select_by_keys(connection, heads, returns.c.return_id, wanted)}
+    stored_lines = {
+        (row.return_id, row.line_item_id): row for row in bulk.select_by_keys(connection, lines, return_lines.c.return_id, wanted)
+    }
+    return [
+        make_record(
+            _filled(record.row, stored[record.return_id]),
+            [_filled(line, stored_lines.get((line[0], line[1]))) for line in record.lines],
+            record.body,
+        )
+        if record.return_id in stored
+        else record
+        for record in records
+    ]
+
+
+def _filled(row: Sequence[Any], stored: Sequence[Any] | None) -> Sequence[Any]:
+    """A frame's row, each of its absent values as it is stored; a flag that was seen set stays set. The checked columns stay as they are."""
+    if stored is None:
+        return row
+    known = [old if new is None or new is False else new for new, old in zip(row, stored, strict=False)]
+    return [*known, *row[len(stored) :]]
 
 
 def known_returns(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> dict[str, Known]:
@@ -102,7 +141,7 @@ def load_returns(
     to (table, record key, rule, severity and description) of the warnings it raised.
     """
     known = known_returns(connection, merchant, [record.return_id for record in records])
-    news = [record for record in records if record.return_id not in known or known[record.return_id].is_news(record, is_history)]
+    news = [record for record in records if record.return_id not in known or known[record.return_id].is_news(record, is_history, source)]
     if not news:
         return 0
     _write_headers(connection, merchant, news, known, is_history, warehouse_for, run_id, now)

@@ -118,6 +118,7 @@ events = Table(
     Column("occurred_at", Time, comment="The vendor's own time, where it gives one."),
     Column("received_at", Time, nullable=False),
     Column("handled_at", Time, comment="When a run took it in; null while it waits."),
+    Column("claimed_until", Time, comment="A run has taken it up, and nobody else does before then."),
     Column("run_id", Text),
     UniqueConstraint("merchant", "source", "channel", "body_hash"),
     Index("ix_events_record", "merchant", "record_key"),
