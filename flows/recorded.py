@@ -13,14 +13,14 @@ from backhaul.store.engine import Store
 
 
 @contextmanager
-def recorded_run(flow: str, merchant: str, *, config: str | None, trigger: str) -> Iterator[Session]:
+def recorded_run(flow: str, merchant: str, *, config: str | None, trigger: str, by_file: bool = False) -> Iterator[Session]:
     """A session for one merchant, on record from its first moment, tied to the Prefect flow run where there is one."""
     settings = configuration.load(config)
     context = FlowRunContext.get()
     flow_run_id = str(context.flow_run.id) if context is not None and context.flow_run is not None else None
     store = Store(settings.store_url()).ready()
     try:
-        with open_session(settings, store, merchant, flow, trigger=trigger, flow_run_id=flow_run_id) as session:
+        with open_session(settings, store, merchant, flow, trigger=trigger, by_file=by_file, flow_run_id=flow_run_id) as session:
             yield session
     finally:
         store.close()

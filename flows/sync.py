@@ -12,7 +12,7 @@ from tasks.actions import compare_asn, decide_returns, deliver_due, notice_what_
 from tasks.receipts import load_receipts, poll_warehouse
 from tasks.returns import check_returns, extract_returns, keep_news, load_returns, pending_windows, what_came_since
 
-_SHOWS_OUR_ACTS = ("closed", "review")  # the states that a process or a flag leads to
+SHOWS_OUR_ACTS = ("closed", "review")  # the states that a process or a flag leads to
 
 
 @flow(name="sync", flow_run_name="sync-{merchant}", retries=0)
@@ -28,7 +28,7 @@ def sync(merchant: str, config: str | None = None, trigger: str = "schedule") ->
             load_receipts(session, poll_warehouse(session, warehouse))
         decide_returns(session)
         if deliver_due(session):
-            pull_returns(session, what_came_since(session), states=_SHOWS_OUR_ACTS)
+            pull_returns(session, what_came_since(session), states=SHOWS_OUR_ACTS)
         decide_returns(session)
         notice_what_hangs(session)
         return publish_summary(session)

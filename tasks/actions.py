@@ -11,6 +11,8 @@ from backhaul.pipeline.deciding import decide_due
 from backhaul.pipeline.delivering import Courier
 from backhaul.pipeline.reconciling import RunSummary
 from backhaul.pipeline.session import Session
+from backhaul.store import outbox
+from backhaul.store.receipts import mark_due
 from tasks.steps import step
 
 
@@ -24,6 +26,14 @@ def decide_returns(session: Session) -> None:
 def deliver_due(session: Session) -> bool:
     """Drain the outbox; returns whether Loop accepted anything that it will now show."""
     return Courier(session).drain() > 0
+
+
+@step("retry-deliveries")
+def retry_deliveries(session: Session, return_id: str) -> None:
+    """Give the refused, failed and dead deliveries of one return another chance, because an operator asked for it."""
+    with session.store.write(session.merchant) as connection:
+        session.run.add("retried", len(outbox.retry(connection, session.merchant, return_id, session.clock())))
+        mark_due(connection, session.merchant, [return_id])
 
 
 @step("compare-asn")

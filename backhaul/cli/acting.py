@@ -28,11 +28,15 @@ def sync(merchants: Names = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def deliver(merchants: Names = None, as_json: Json = False) -> None:
+def deliver(
+    merchants: Names = None,
+    retry: Annotated[str | None, typer.Option("--retry", help="Try the refused, failed and dead deliveries of this return again.")] = None,
+    as_json: Json = False,
+) -> None:
     """Drain the outbox, pulling nothing."""
     from flows.deliver import deliver as flow
 
-    _run(flow, merchants, as_json, "Deliver")
+    _run(flow, merchants, as_json, "Deliver", retry=retry)
 
 
 @app.command()
@@ -53,12 +57,12 @@ def upgrade() -> None:
         store.close()
 
 
-def _run(flow: object, merchants: list[str] | None, as_json: bool, title: str) -> None:
+def _run(flow: object, merchants: list[str] | None, as_json: bool, title: str, **parameters: str | None) -> None:
     chosen = settings()
     names = merchants or sorted(chosen.merchants)
     check_secrets(chosen, names)
     Store(chosen.store_url()).ready().close()
-    done = run_each(flow, names, config=Chosen.config, trigger="command")
+    done = run_each(flow, names, config=Chosen.config, trigger="command", **parameters)
     _show(done, as_json, title)
     raise typer.Exit(report_failures(done))
 

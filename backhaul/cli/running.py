@@ -61,5 +61,5 @@ def report_failures(done: Sequence[Done]) -> int:
     """Tell on standard error what failed; returns the exit code."""
     failed = [one for one in done if one.error]
     for one in failed:
-        print(f"backhaul: {one.merchant}: {one.error}", file=sys.stderr)
+        print(f"backhaul: {one.merchant}: {(one.error or '').removeprefix(f'{one.merchant}: ')}", file=sys.stderr)
     return 1 if failed else 0

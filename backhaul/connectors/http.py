@@ -135,6 +135,7 @@ class Http:
         params: Params | None = None,
         timeout: float | None = None,
         *,
+        headers: Mapping[str, str] | None = None,
         operation: str | None = None,
     ) -> bytes:
         """One write, one network attempt. Returns the JSON body of a 2xx answer, empty only for 204.
@@ -147,13 +148,20 @@ class Http:
         if wait:
             raise TransientVendorError(f"{self._who()}: {method} {path} was not sent, the key's call budget is used up", retry_after=wait)
         body = None if json is None else msgspec.json.encode(json)
-        return self._judged(self._send(method, path, params, body, timeout, operation), f"{method} {path}", is_write=True).body
+        return self._judged(self._send(method, path, params, body, timeout, operation, headers), f"{method} {path}", is_write=True).body
 
     def _send(
-        self, method: str, path: str, params: Params | None, body: bytes | None, timeout: float | None, operation: str | None
+        self,
+        method: str,
+        path: str,
+        params: Params | None,
+        body: bytes | None,
+        timeout: float | None,
+        operation: str | None,
+        more: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """One network attempt. httpx's own errors are not chained: they hold the request, and with it the key."""
-        headers = {"Content-Type": "application/json"} if body is not None else None
+        headers = {**(more or {}), **({"Content-Type": "application/json"} if body is not None else {})}
         limit = self._client.timeout if timeout is None else httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
         started, status = self._clock(), 0
         with self._lock:

@@ -332,11 +332,11 @@ def _note_exceptions(facts: ReturnFacts, judged: Facts, terms: Terms, result: Pl
         found[ExceptionKind.RMA_REFUSED] = "the warehouse refused the RMA for good"
     if (
         facts.rma is not None
-        and facts.rma.status == "deleted"
+        and facts.rma.status in ("deleted", "cancelled")
         and not _owed(facts, DeliveryKind.RMA_CANCEL)
         and facts.loop_state is LoopState.OPEN
     ):
-        found[ExceptionKind.RMA_NOT_FOUND] = "the RMA was deleted at the warehouse while the return is open in Loop"
+        found[ExceptionKind.RMA_NOT_FOUND] = "the RMA was withdrawn at the warehouse while the return is open in Loop"
     if facts.rma is not None and facts.rma.unknown and facts.loop_state not in _ENDED:
         words = ", ".join(sorted(set(facts.rma.unknown)))
         found[ExceptionKind.UNKNOWN_CONDITION] = (

@@ -75,7 +75,7 @@ class Courier:
         return []
 
     def _batch_size(self) -> int:
-        return max(warehouse.batch_size for warehouse in self.session.warehouses.values())
+        return max((warehouse.batch_size for warehouse in self.session.warehouses.values()), default=1)
 
     def _wait_for_next(self, give_up_at: float) -> bool:
         with self.session.store.read() as connection:
@@ -86,8 +86,9 @@ class Courier:
         return True
 
     def _deliver(self, claimed: Sequence[Delivery]) -> int:
-        """One kind, one warehouse. RMAs go in one call, returns in one call each."""
-        groups = [claimed] if claimed[0].kind in _RMA_KINDS else [[delivery] for delivery in claimed]
+        """One kind, one warehouse. RMAs go in calls as large as the warehouse takes, returns in one call each."""
+        size = self._call_size(claimed[0])
+        groups = [claimed[first : first + size] for first in range(0, len(claimed), size)]
         accepted = 0
         for place, group in enumerate(groups):
             try:
@@ -99,6 +100,10 @@ class Courier:
                 raise
         self.session.run.add("delivered", accepted)
         return accepted
+
+    def _call_size(self, delivery: Delivery) -> int:
+        warehouse = self.session.warehouses.get(delivery.warehouse)
+        return warehouse.batch_size if warehouse is not None and delivery.kind in _RMA_KINDS else 1
 
     def _attempt(self, group: Sequence[Delivery]) -> int:
         """Look up the uncertain ones, send the rest, and settle all."""
@@ -158,7 +163,7 @@ class Courier:
     def _send(self, group: Sequence[Delivery]) -> list[Outcome]:
         first = group[0]
         if first.kind in _RMA_KINDS:
-            warehouse = self.session.warehouses[first.warehouse]
+            warehouse = self.session.client(first.warehouse)
             ids = [delivery.return_id for delivery in group]
             if first.kind is DeliveryKind.RMA_CREATE:
                 return warehouse.create([draft_from_json(delivery.payload or "") for delivery in group])

@@ -21,7 +21,7 @@ from backhaul.pipeline.receiving import take_in
 from backhaul.pipeline.session import Session
 from backhaul.store.outbox import Delivery
 
-_GONE = {DeliveryKind.RMA_CANCEL: "deleted", DeliveryKind.RMA_CLOSE: "closed"}
+_GONE = {DeliveryKind.RMA_CANCEL: ("deleted", "cancelled"), DeliveryKind.RMA_CLOSE: ("closed",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def look_up(session: Session, uncertain: Sequence[Delivery], now: datetime) -> d
 
 def _look_up_rmas(session: Session, uncertain: Sequence[Delivery]) -> dict[int, Answer]:
     warehouse = uncertain[0].warehouse
-    batch = session.warehouses[warehouse].find([delivery.return_id for delivery in uncertain])
+    batch = session.client(warehouse).find([delivery.return_id for delivery in uncertain])
     statuses = dict(zip(batch.receipts["return_id"], batch.receipts["rma_status"], strict=True))
     take_in(session, warehouse, batch)
     answers: dict[int, Answer] = {}
@@ -55,7 +55,7 @@ def _look_up_rmas(session: Session, uncertain: Sequence[Delivery]) -> dict[int, 
         status = statuses.get(delivery.return_id)
         if delivery.kind is DeliveryKind.RMA_CREATE and status is not None and status != "deleted":
             answers[delivery.delivery_id] = Answer(DeliveryState.CONFIRMED, "adopted", "the warehouse has it already")
-        elif delivery.kind in _GONE and status == _GONE[delivery.kind]:
+        elif delivery.kind in _GONE and status in _GONE[delivery.kind]:
             answers[delivery.delivery_id] = Answer(DeliveryState.CONFIRMED, "adopted", f"the warehouse shows it {status}")
     return answers
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
 from backhaul.config import MerchantSettings, Settings, resolve
+from backhaul.connectors.airhouse.client import require_contract
 from backhaul.connectors.base import Warehouse
 from backhaul.connectors.http import Observe
 from backhaul.connectors.loop.client import LoopClient
-from backhaul.connectors.registry import connect_warehouse
+from backhaul.connectors.registry import connect_warehouse, is_by_file
 from backhaul.domain.plan import Terms
 from backhaul.domain.policy import Policy
 from backhaul.domain.reasons import Reasons
+from backhaul.errors import PermanentVendorError
 from backhaul.store.engine import Store
 from backhaul.store.runs import Run, finish_run, start_run
 from backhaul.store.tables import reason_codes
@@ -52,9 +55,18 @@ class Session:
         self.policy = Policy(policy.unexpected, policy.pending_hold_days, policy.announce)
         self.reasons = Reasons(settings.reasons)
 
+    def client(self, warehouse: str) -> Warehouse:
+        """The client of one of the merchant's warehouses. Raises PermanentVendorError when its results come by file."""
+        if warehouse not in self.warehouses:
+            raise PermanentVendorError(f"{self.merchant}: {warehouse} has no API to send this to, its results come by file")
+        return self.warehouses[warehouse]
+
     def terms(self, warehouse: str) -> Terms:
-        """What the merchant and one of its warehouses lay down for every return."""
-        return Terms(self.policy, self.reasons, self.settings.mode, self.warehouses[warehouse].must_close)
+        """What the merchant and one of its warehouses lay down for every return. One whose results come by file is told nothing."""
+        client = self.warehouses.get(warehouse)
+        if client is None:
+            return Terms(replace(self.policy, announce="off"), self.reasons, self.settings.mode, must_close=False)
+        return Terms(self.policy, self.reasons, self.settings.mode, client.must_close)
 
 
 def warehouse_names(settings: MerchantSettings) -> list[str]:
@@ -62,15 +74,25 @@ def warehouse_names(settings: MerchantSettings) -> list[str]:
     return sorted({settings.warehouse, *settings.routes.values()})
 
 
-def check_secrets(settings: Settings, merchants: list[str]) -> None:
-    """Resolve every secret that a run of these merchants needs. Raises ConfigError for the first that cannot be."""
+def called_warehouses(settings: MerchantSettings, *, by_file: bool = False) -> list[str]:
+    """The warehouses that a run calls: all, but for one whose results come by file when nothing is announced, or the run is an import."""
+    told_by_file = by_file or settings.policy.announce == "off"
+    return [name for name in warehouse_names(settings) if not (told_by_file and is_by_file(name, settings))]
+
+
+def check_secrets(settings: Settings, merchants: list[str], *, by_file: bool = False) -> None:
+    """Resolve every secret that a run of these merchants needs. Raises ConfigError for the first that cannot be.
+
+    `by_file` is for an import, which does without the API of a warehouse whose contract is not assumed.
+    """
     for merchant in merchants:
         mine = settings.merchant(merchant)
         resolve(mine.loop.api_key, f"merchants.{merchant}.loop.api_key")
-        for name in warehouse_names(mine):
+        for name in called_warehouses(mine, by_file=by_file):
             if name == "masonhub" and mine.masonhub is not None:
                 resolve(mine.masonhub.token, f"merchants.{merchant}.masonhub.token")
             if name == "airhouse" and mine.airhouse is not None:
+                require_contract(mine.airhouse, f"merchants.{merchant}.airhouse")
                 resolve(mine.airhouse.api_key, f"merchants.{merchant}.airhouse.api_key")
 
 
@@ -82,6 +104,7 @@ def open_session(
     flow: str,
     *,
     trigger: str,
+    by_file: bool = False,
     flow_run_id: str | None = None,
     clock: Clock = utc_now,
     observe: Observe | None = None,
@@ -93,7 +116,7 @@ def open_session(
         with ExitStack() as stack:
             key = resolve(mine.loop.api_key, f"merchants.{merchant}.loop.api_key")
             loop = stack.enter_context(LoopClient.connect(mine.loop, merchant=merchant, api_key=key, observe=observe))
-            warehouses = {name: connect_warehouse(name, merchant, mine, observe) for name in warehouse_names(mine)}
+            warehouses = {name: connect_warehouse(name, merchant, mine, observe) for name in called_warehouses(mine, by_file=by_file)}
             session = Session(store, merchant, mine, run, loop, warehouses, clock)
             _keep_reason_codes(session)
             yield session

@@ -211,6 +211,22 @@ def enqueue(
     return int(connection.execute(sa.insert(deliveries).values(values).returning(deliveries.c.delivery_id)).scalar_one())
 
 
+_RETRIABLE = (DeliveryState.REFUSED, DeliveryState.FAILED, DeliveryState.DEAD)
+
+
+def retry(connection: sa.Connection, merchant: str, return_id: str, now: datetime) -> list[DeliveryKind]:
+    """Let an operator try again what was refused, failed or dead for a return; returns what that was.
+
+    What may have been finished by hand since is looked up at the vendor before it is sent; an RMA that was refused is known not to be there.
+    """
+    mine = (deliveries.c.merchant == merchant) & (deliveries.c.return_id == return_id)
+    given_up = mine & deliveries.c.state.in_([state.value for state in _RETRIABLE])
+    is_known = sa.and_(deliveries.c.kind.like("rma.%"), deliveries.c.state == DeliveryState.REFUSED.value)
+    values: dict[str, Any] = {"state": DeliveryState.PENDING.value, "attempts": 0, "is_uncertain": sa.not_(is_known), "next_attempt_at": now}
+    query = sa.update(deliveries).where(given_up).values(values).returning(deliveries.c.kind)
+    return [DeliveryKind(kind) for kind in connection.execute(query).scalars()]
+
+
 def set_state(connection: sa.Connection, delivery_ids: Sequence[int], state: DeliveryState, message: str | None, now: datetime) -> None:
     """Settle deliveries by what a vendor's news proves, without a call of ours."""
     values: dict[str, Any] = {

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
 from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState
 from backhaul.store import bulk
-from backhaul.store.tables import decisions, deliveries, receipts, returns, rmas
+from backhaul.store.tables import decisions, deliveries, receipts, returns, rmas, watermarks
 
 _GONE = ("deleted", "cancelled", "closed")
 _ANNOUNCED = (DeliveryState.ACCEPTED.value, DeliveryState.CONFIRMED.value)
@@ -36,17 +37,10 @@ def keys_to_poll(
         .join(decisions, (decisions.c.merchant == rmas.c.merchant) & (decisions.c.return_id == rmas.c.return_id))
         .where(mine, decisions.c.is_current, decisions.c.due_at.is_not(None), decisions.c.decision == DecisionKind.HOLD.value)
     )
-    no_time = sa.null().label("polled_at")
-    unseen = (
-        sa.select(deliveries.c.return_id, no_time)
-        .outerjoin(rmas, (rmas.c.merchant == deliveries.c.merchant) & (rmas.c.rma_key == deliveries.c.return_id))
-        .where(deliveries.c.merchant == merchant, deliveries.c.warehouse == warehouse, deliveries.c.kind == DeliveryKind.RMA_CREATE.value)
-        .where(deliveries.c.state.in_(_ANNOUNCED), rmas.c.rma_key.is_(None))
-    )
-    queries = [open_rmas, corrected, held, unseen]
+    queries = [open_rmas, corrected, held, _unseen(merchant, warehouse)]
     if not is_announced_by_us:
         queries.append(
-            sa.select(returns.c.return_id, no_time)
+            sa.select(returns.c.return_id, sa.null().label("polled_at"))
             .outerjoin(rmas, (rmas.c.merchant == returns.c.merchant) & (rmas.c.rma_key == returns.c.return_id))
             .where(returns.c.merchant == merchant, returns.c.warehouse == warehouse, rmas.c.rma_key.is_(None))
             .where(returns.c.loop_state.in_(("open", "review")), sa.not_(returns.c.is_history))
@@ -56,6 +50,31 @@ def keys_to_poll(
         for return_id, polled_at in connection.execute(query):
             found[return_id] = polled_at
     return sorted(found, key=lambda key: ((polled_at := found[key]) is not None, polled_at.isoformat() if polled_at else "", key))
+
+
+def unseen_keys(connection: sa.Connection, merchant: str, warehouse: str) -> list[str]:
+    """Return ids that were announced and whose RMA has not been seen: one adopted may have changed last before anybody asked for news."""
+    return sorted(return_id for return_id, _ in connection.execute(_unseen(merchant, warehouse)))
+
+
+def _unseen(merchant: str, warehouse: str) -> sa.Select[Any]:
+    return (
+        sa.select(deliveries.c.return_id, sa.null().label("polled_at"))
+        .outerjoin(rmas, (rmas.c.merchant == deliveries.c.merchant) & (rmas.c.rma_key == deliveries.c.return_id))
+        .where(deliveries.c.merchant == merchant, deliveries.c.warehouse == warehouse, deliveries.c.kind == DeliveryKind.RMA_CREATE.value)
+        .where(deliveries.c.state.in_(_ANNOUNCED), rmas.c.rma_key.is_(None))
+    )
+
+
+def high_water(connection: sa.Connection, merchant: str, warehouse: str) -> datetime | None:
+    """The newest time of the warehouse's own that its list of changes has been taken in to; None before the first."""
+    query = sa.select(watermarks.c.high_water_at).where(watermarks.c.merchant == merchant, watermarks.c.source == warehouse)
+    return connection.execute(query).scalar()
+
+
+def move_high_water(connection: sa.Connection, merchant: str, warehouse: str, high_water_at: datetime) -> None:
+    """Note, in the transaction that loads them, that the changes up to this time have been taken in."""
+    bulk.upsert(connection, watermarks, ("merchant", "source", "high_water_at"), [(merchant, warehouse, high_water_at)])
 
 
 def note_polled(connection: sa.Connection, merchant: str, return_ids: Sequence[str], now: datetime) -> None:

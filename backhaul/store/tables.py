@@ -264,7 +264,7 @@ windows = Table(
     "windows",
     metadata,
     _merchant(),
-    Column("purpose", Text, primary_key=True, comment="backfill or audit."),
+    Column("purpose", Text, primary_key=True, comment="backfill (reads and records), backfill_act, or audit."),
     Column("window_start", Time, primary_key=True),
     Column("window_end", Time, primary_key=True),
     Column("state", Text, nullable=False, comment="pending, running, completed or failed."),
@@ -275,6 +275,7 @@ windows = Table(
     Column("attempts", Integer, nullable=False),
     Column("started_at", Time),
     Column("finished_at", Time),
+    Column("lease_expires_at", Time, comment="A running window whose lease has run out was left by a run that died; any run may take it."),
     Column("error", Text),
     Column("run_id", Text),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Self
 
@@ -79,6 +79,22 @@ class LoopClient:
                 _keep_newest(found, key, updated_at, raw)
         return normalise([raw for _, raw in found.values()], "list")
 
+    def batches(self, start: datetime, end: datetime, size: int, states: Sequence[str] = RETURNS.states) -> Iterator[ReturnBatch]:
+        """The same returns in batches of about `size`, so that what is held in memory does not grow with the range.
+
+        A return that is shown twice may come in two batches; the newer sight of it comes last.
+        """
+        found: Found = {}
+        for state in states:
+            for page in self._pages(state, start, end):
+                for key, updated_at, raw in page:
+                    _keep_newest(found, key, updated_at, raw)
+                if len(found) >= size:
+                    yield normalise([raw for _, raw in found.values()], "list")
+                    found = {}
+        if found:
+            yield normalise([raw for _, raw in found.values()], "list")
+
     def details(self, return_id: str) -> ReturnBatch:
         """One return as it is now: one row, or none when Loop does not know the id."""
         body = self.http.read(endpoints.DETAILS_PATH, {"return_id": return_id}, operation="details")
@@ -137,20 +153,24 @@ class LoopClient:
 
     def _pass(self, state: str, start: datetime, end: datetime) -> Found:
         """One state over one range, in full (see `paginate`)."""
+        found = Found()
+        for page in self._pages(state, start, end):
+            for key, updated_at, raw in page:
+                _keep_newest(found, key, updated_at, raw)
+        return found
+
+    def _pages(self, state: str, start: datetime, end: datetime) -> Iterator[list[tuple[str, datetime | None, bytes]]]:
+        """The pages of one state over one range: each record's key, time and bytes."""
         if start.tzinfo is None or end.tzinfo is None:
             raise ValueError("a range of time is aware")
         if end - start > RETURNS.max_window:
             raise ValueError(f"Loop lists at most {RETURNS.max_window.days} days at once; split the range")
-        pager, found = Pager(start, end), Found()
+        pager = Pager(start, end)
         while (ask := pager.next()) is not None:
             records, has_more = self._page(state, ask)
-            rows: list[Row] = []
-            for record in records:
-                row, raw = _row(record)
-                rows.append(row)
-                _keep_newest(found, row.key, row.updated_at, raw)
-            pager.feed(rows, has_more)
-        return found
+            page = [_row(record) for record in records]
+            yield [(row.key, row.updated_at, raw) for row, raw in page]
+            pager.feed([row for row, _ in page], has_more)
 
     def _page(self, state: str, ask: Ask) -> tuple[Sequence[msgspec.Raw], bool]:
         """One list call: its records, and whether Loop says that there are more. Both documented shapes are read, whatever was asked."""

@@ -36,7 +36,7 @@ SELECT
         WHEN d.decision = 'skip' OR told.state = 'superseded' THEN 'ended'
         WHEN d.decision IN ('process', 'flag') THEN 'decided'
         WHEN d.decision = 'hold' THEN 'held'
-        WHEN m.rma_status = 'in-receiving' OR d.available_units + d.damaged_units + d.pending_units > 0 THEN 'receiving'
+        WHEN m.rma_status IN ('in-receiving', 'delivered') OR d.available_units + d.damaged_units + d.pending_units > 0 THEN 'receiving'
         WHEN m.rma_key IS NOT NULL OR announced.state IN ('accepted', 'confirmed') THEN 'announced'
         ELSE 'unannounced'
     END AS stage,

@@ -1,0 +1,209 @@
+"""Backfill: any range of Loop's past, with the warehouse's side of it, in windows that several threads, runs and machines share.
+
+| what                | how it is bounded                                                                                     |
+|---------------------|-------------------------------------------------------------------------------------------------------|
+| a window            | `SPAN` on a fixed grid, so that ranges that overlap share windows; under the 120 days that Loop lists  |
+| memory              | a window is read in batches of `BATCH` returns, each stored before the next is read                    |
+| who does a window   | one run at a time, by a lease (`store/windows.py`); a window left by a dead run is taken over          |
+| what a rerun does   | the windows that are not completed; what it meets again is no news                                     |
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from backhaul.connectors.base import ReturnBatch
+from backhaul.domain.windows import Window
+from backhaul.errors import BackhaulError, StoreError
+from backhaul.pipeline import intake, receiving
+from backhaul.pipeline.deciding import decide_due
+from backhaul.pipeline.session import Session
+from backhaul.store import windows
+from backhaul.store.windows import Scope, Standing
+
+SPAN = timedelta(days=7)
+BATCH = 3_000  # returns; some 15 MB of frames and rows
+_CALLS_A_GROUP = 20  # warehouse look-ups between two stores, and between two looks at whether to stop
+_RENEW_EVERY = windows.LEASE.total_seconds() / 3
+_EPOCH = datetime(1970, 1, 5, tzinfo=UTC)  # a Monday
+
+log = logging.getLogger(__name__)
+
+DoWindow = Callable[[Session, Window], None]
+
+
+class WindowsFailedError(BackhaulError):
+    """Some windows failed; the others are done. The message names each with its error, and the way out."""
+
+
+class StoppedError(BackhaulError):
+    """The run was told to stop between two batches; what it has stored stays, its window is left to the next run."""
+
+
+def scope_of(merchant: str, whole: Window, acts: bool) -> Scope:
+    """The windows of a backfill. One that acts has its own: what was only read and recorded has not been acted on."""
+    return Scope(merchant, "backfill_act" if acts else "backfill", whole)
+
+
+def cut(whole: Window) -> list[Window]:
+    """The range in windows of at most `SPAN` on a grid of whole weeks, in order, without gap or overlap."""
+    pieces: list[Window] = []
+    start = whole.start
+    while start < whole.end:
+        end = min(_EPOCH + ((start - _EPOCH) // SPAN + 1) * SPAN, whole.end)
+        pieces.append(Window(start, end))
+        start = end
+    return pieces
+
+
+def lay_out(session: Session, scope: Scope, *, is_forced: bool) -> tuple[int, int]:
+    """Write the windows that are to be done; returns how many those are, and how many are done already."""
+    with session.store.write(session.merchant) as connection:
+        todo, done = windows.lay_out(connection, scope, cut(scope.whole), is_forced=is_forced, now=session.clock())
+    session.run.add("windows_planned", todo)
+    session.run.add("windows_done_before", done)
+    return todo, done
+
+
+def load_window(session: Session, window: Window, *, acts: bool, should_stop: Callable[[], bool] = lambda: False) -> None:
+    """Take one window in: its returns in every state, what the warehouse knows of them, and the decisions that follow.
+
+    The warehouse's side is stored before the returns, so that no decision is taken on half of the facts.
+    """
+    for batch in session.loop.batches(window.start, window.end, BATCH):
+        _pull_warehouse_side(session, batch, should_stop)
+        news = intake.keep_news(session, batch, "list", is_history=not acts)
+        intake.load(session, intake.check(session, news), is_history=not acts)
+        _stop_if(session, should_stop)
+    decide_due(session)
+
+
+def _pull_warehouse_side(session: Session, batch: ReturnBatch, should_stop: Callable[[], bool]) -> None:
+    by_warehouse: defaultdict[str, list[str]] = defaultdict(list)
+    for return_id, destination_id in zip(batch.returns["return_id"], batch.returns["destination_id"], strict=True):
+        if return_id is not None:
+            by_warehouse[session.settings.warehouse_for(destination_id)].append(return_id)
+    for name, return_ids in by_warehouse.items():
+        warehouse = session.warehouses.get(name)
+        if warehouse is None:  # its results come by file
+            continue
+        at_once = _CALLS_A_GROUP * warehouse.batch_size
+        for first in range(0, len(return_ids), at_once):
+            asked = return_ids[first : first + at_once]
+            receiving.take_in(session, name, warehouse.find(asked))
+            session.run.add("polled", len(asked))
+            _stop_if(session, should_stop)
+
+
+def _stop_if(session: Session, should_stop: Callable[[], bool]) -> None:
+    if should_stop():
+        raise StoppedError(f"{session.merchant}: the run was stopped; the same command goes on where it ended")
+
+
+class Work:
+    """One run's share of a scope's windows: several threads take windows until all are settled, by them or by other runs."""
+
+    def __init__(self, session: Session, scope: Scope, do_window: DoWindow, workers: int) -> None:
+        self.session, self.scope, self.workers = session, scope, workers
+        self._do_window = do_window
+        self._stop = threading.Event()
+        self._counting = threading.Lock()
+
+    def should_stop(self) -> bool:
+        """Whether this run is being ended."""
+        return self._stop.is_set()
+
+    def through(self, on_tick: Callable[[Standing], None] = lambda _: None) -> Standing:
+        """Work until every window of the scope is completed or has failed; `on_tick` is told about once a second where they stand."""
+        store, renewed = self.session.store, time.monotonic()
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="window") as pool:
+            # Each thread gets a copy of the context, so that a task knows the flow run that it belongs to.
+            threads: list[Future[None]] = [pool.submit(copy_context().run, self._take_windows) for _ in range(self.workers)]
+            try:
+                while wait(threads, timeout=1, return_when=FIRST_EXCEPTION).not_done and not any(t.done() and t.exception() for t in threads):
+                    try:
+                        if time.monotonic() - renewed > _RENEW_EVERY:
+                            renewed = time.monotonic()
+                            with store.write() as connection:
+                                windows.renew(connection, self.scope, self.session.run.run_id, self.session.clock())
+                        on_tick(self.standing())
+                    except StoreError as error:  # the threads meet the same and say so, window by window
+                        log.warning("the windows could not be looked at: %s", error)
+                for thread in threads:
+                    if thread.done():
+                        thread.result()
+            finally:
+                self._stop.set()
+        return self.standing()
+
+    def standing(self) -> Standing:
+        """Where the windows stand."""
+        with self.session.store.read() as connection:
+            return windows.standing(connection, self.scope)
+
+    def _take_windows(self) -> None:
+        run_id, clock, store = self.session.run.run_id, self.session.clock, self.session.store
+        while not self.should_stop():
+            with store.write() as connection:
+                window = windows.claim(connection, self.scope, run_id, clock())
+            if window is not None:
+                self._do(window)
+                continue
+            states = self.standing().states
+            if not states[windows.RUNNING] and not states[windows.PENDING]:
+                return
+            self._stop.wait(0.5)  # others hold what is left: wait until they are through, or their lease has run out
+
+    def _do(self, window: Window) -> None:
+        aside = _aside(self.session)
+        error: str | None = None
+        try:
+            self._do_window(aside, window)
+        except StoppedError:
+            with self.session.store.write() as connection:
+                windows.give_back(connection, self.scope, self.session.run.run_id)
+            raise
+        except BackhaulError as failure:
+            error = str(failure)
+        except Exception as failure:  # a defect met in one window must not stop the others
+            log.exception("a window failed")
+            error = f"{failure.__class__.__name__}: {failure}"
+        with self.session.store.write() as connection:
+            run_id = self.session.run.run_id
+            windows.settle(connection, self.scope, window, run_id, aside.run.counts, self.session.clock(), error=error)
+        with self._counting:
+            for name, count in aside.run.counts.items():
+                self.session.run.add(name, count)
+
+
+def _aside(session: Session) -> Session:
+    """The same session with counts of its own, so that each window's can be told apart."""
+    run = replace(session.run, counts={})
+    return Session(session.store, session.merchant, session.settings, run, session.loop, session.warehouses, session.clock)
+
+
+def conclude(session: Session, standing: Standing) -> None:
+    """Count the windows. Raises WindowsFailedError when some failed."""
+    session.run.add("windows_completed", standing.states[windows.COMPLETED])
+    session.run.add("windows_failed", len(standing.failed))
+    if standing.failed:
+        named = "; ".join(f"{shown(window)}: {error}" for window, error in standing.failed[:5])
+        more = f"; and {len(standing.failed) - 5} more" if len(standing.failed) > 5 else ""
+        raise WindowsFailedError(
+            f"{session.merchant}: {len(standing.failed)} of {standing.total} windows failed ({named}{more}); "
+            "all others are done, and the same command again does only these"
+        )
+
+
+def shown(window: Window) -> str:
+    """A window for people: days where it has whole ones."""
+    is_whole = all(bound.time().isoformat() == "00:00:00" for bound in (window.start, window.end))
+    return " to ".join(bound.strftime("%Y-%m-%d" if is_whole else "%Y-%m-%dT%H:%M:%SZ") for bound in (window.start, window.end))

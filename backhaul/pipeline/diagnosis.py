@@ -1,0 +1,212 @@
+"""Diagnosis: everything that a merchant's returns depend on, looked at once, with the remedy for each thing that is wrong.
+
+Vendors are only read. The store is written to in a transaction that changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import sqlalchemy as sa
+
+from backhaul.config import MerchantSettings, Settings, prefect_api_url
+from backhaul.domain.reasons import Reasons
+from backhaul.errors import StoreError
+from backhaul.pipeline.findings import Check, Finding, fail, ok, run_checks, unchecked, warn
+from backhaul.pipeline.session import Clock, utc_now
+from backhaul.pipeline.vendor_checks import loop_lane, warehouse_lanes
+from backhaul.store.engine import Store
+from backhaul.store.tables import return_lines, returns, runs, watermarks
+
+PATIENCE = 45.0  # seconds for all of it; a vendor that is down is tried for some ten
+PREFECT_TIMEOUT = 5.0
+SYNC_LATE, SYNC_DEAD = timedelta(minutes=20), timedelta(hours=2)  # a sync is due every five minutes
+RECENT = timedelta(days=30)
+_REASONS_SHOWN = 5
+
+
+def diagnose(
+    settings: Settings,
+    merchants: Sequence[str] | None = None,
+    *,
+    public_url: str | None = None,
+    clock: Clock = utc_now,
+    patience: float = PATIENCE,
+) -> list[Finding]:
+    """Check everything for these merchants (all when None). Takes at most `patience` seconds and raises nothing for what it finds.
+
+    With `public_url`, webhooks must point there; without, to wherever most of those with our path do. Raises ConfigError for an
+    unknown merchant.
+    """
+    names = list(merchants or sorted(settings.merchants))
+    chosen = {name: settings.merchant(name) for name in names}
+    lanes: list[Sequence[Check]] = [
+        [Check("config", "backhaul", lambda: _config(chosen)), Check("prefect", "backhaul", _prefect, _PREFECT_REMEDY)],
+        StoreChecks(settings, chosen, clock).checks(),
+    ]
+    for name, mine in chosen.items():
+        lanes.append(loop_lane(name, mine, public_url, clock))
+        lanes.extend(warehouse_lanes(name, mine, public_url, clock))
+    return run_checks(lanes, patience)
+
+
+def _config(chosen: dict[str, MerchantSettings]) -> Finding:
+    if not chosen:
+        return fail("config", "backhaul", "it has no merchant", "Add a [merchants.NAME] section, or write a new file with 'backhaul init'.")
+    modes = ", ".join(f"{name} ({mine.warehouse}, {mine.mode})" for name, mine in chosen.items())
+    return ok("config", "backhaul", f"it loads, with {modes}")
+
+
+_PREFECT_REMEDY = (
+    "Start the server ('prefect server start'), or correct PREFECT_API_URL (it ends in /api); until then nothing runs by schedule."
+)
+
+
+def _prefect() -> Finding:
+    url = prefect_api_url()
+    if url is None:
+        return ok("prefect", "backhaul", "PREFECT_API_URL names no server; commands work, and record their runs in the store only")
+    try:
+        status = httpx.get(f"{url.rstrip('/')}/health", timeout=PREFECT_TIMEOUT).status_code
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return fail("prefect", "backhaul", f"the server does not answer: {error.__class__.__name__}", _PREFECT_REMEDY)
+    if status >= 400 and status not in (401, 403):  # it may ask for a key that we do not have; it is there
+        return fail("prefect", "backhaul", f"what PREFECT_API_URL names answers {status} to a health check", _PREFECT_REMEDY)
+    return ok("prefect", "backhaul", "the server answers")
+
+
+class StoreChecks:
+    """The store, and what it tells of each merchant. In one lane: nothing of it can be asked when the store is not there."""
+
+    def __init__(self, settings: Settings, merchants: dict[str, MerchantSettings], clock: Clock) -> None:
+        self._settings, self._merchants, self._clock = settings, merchants, clock
+        self._store: Store | None = None
+
+    def checks(self) -> list[Check]:
+        """All of them, in order."""
+        lane = [
+            Check(
+                "store.schema",
+                "store",
+                self.schema,
+                "Correct store.url in the config, or start the database; then run 'backhaul db upgrade'.",
+            ),
+            Check(
+                "store.write",
+                "store",
+                self.write,
+                "Give the user that runs Backhaul the right to write there, and see that the disk has room.",
+            ),
+        ]
+        for name, mine in self._merchants.items():
+            lane.append(Check("sync.age", name, lambda name=name: self.age(name)))  # type: ignore[misc]
+            lane.append(Check("reasons", name, lambda name=name, mine=mine: self.reasons(name, mine)))  # type: ignore[misc]
+        return lane
+
+    def schema(self) -> Finding:
+        """The store is there and its schema is this program's. Makes nothing: a file that does not exist stays so."""
+        url = self._settings.store_url()
+        file = _sqlite_file(url)
+        if file is not None and not file.exists():
+            return fail("store.schema", "store", "there is no store yet", "Run 'backhaul db upgrade', which makes it.")
+        store = Store(url)
+        current, needed = store.revisions()
+        if current == needed:
+            self._store = store
+            return ok("store.schema", "store", f"{'SQLite' if store.is_sqlite else 'PostgreSQL'} at schema {current}")
+        store.close()
+        found = "it is empty" if current is None else f"it is at schema {current}, and this program needs {needed}"
+        return fail("store.schema", "store", found, "Run 'backhaul db upgrade'.")
+
+    def write(self) -> Finding:
+        """A write transaction can be made. It touches no row."""
+        if self._store is None:
+            return unchecked("store.write", "store", "the store is not ready")
+        try:
+            with self._store.write() as connection:
+                connection.execute(sa.update(watermarks).where(sa.false()).values(source=watermarks.c.source))
+        except sa.exc.DBAPIError as error:  # PostgreSQL's refusals are not all of the kind that the store names
+            raise StoreError(f"the store cannot be written: {str(error.orig).splitlines()[0][:200]}") from None
+        return ok("store.write", "store", "it can be written")
+
+    def age(self, merchant: str) -> Finding:
+        """How long ago the merchant was last brought up to date, and how old each watermark is.
+
+        A watermark alone does not tell: it is the newest time that the vendor gave, and stands still while nothing happens there.
+        """
+        if self._store is None:
+            return unchecked("sync.age", merchant, "the store is not ready")
+        synced = sa.select(runs.c.state, runs.c.finished_at, runs.c.error).where(runs.c.merchant == merchant, runs.c.flow == "sync")
+        with self._store.read() as connection:
+            marks = connection.execute(sa.select(watermarks).where(watermarks.c.merchant == merchant).order_by(watermarks.c.source)).all()
+            last = connection.execute(synced.where(runs.c.state == "completed").order_by(runs.c.finished_at.desc()).limit(1)).first()
+            newest = connection.execute(synced.order_by(runs.c.started_at.desc()).limit(1)).first()
+        now = self._clock()
+        told = "; ".join(f"newest news of {mark.source}: {_ago(now - mark.high_water_at)}" for mark in marks) or "no watermark"
+        remedy = "Read the error in 'backhaul runs', and see that the sync deployment is served and on schedule (or a cron job runs it)."
+        if last is None:
+            if newest is None:
+                return warn("sync.age", merchant, "it was never synced", f"Run 'backhaul sync {merchant}'.")
+            return fail("sync.age", merchant, f"no sync has completed yet; {told}", remedy)
+        age = now - last.finished_at
+        what = f"last synced {_ago(age)}; {told}"
+        if newest is not None and newest.state == "failed":
+            what += f"; the latest sync failed: {newest.error or 'no reason kept'}"
+        if age > SYNC_DEAD:
+            return fail("sync.age", merchant, what, remedy)
+        is_well = age <= SYNC_LATE and (newest is None or newest.state != "failed")
+        return ok("sync.age", merchant, what) if is_well else warn("sync.age", merchant, what, remedy)
+
+    def reasons(self, merchant: str, settings: MerchantSettings) -> Finding:
+        """How many of the last 30 days' lines have a reason that the present config maps to a warehouse code."""
+        if self._store is None:
+            return unchecked("reasons", merchant, "the store is not ready")
+        same = (returns.c.merchant == return_lines.c.merchant) & (returns.c.return_id == return_lines.c.return_id)
+        query = (
+            sa.select(return_lines.c.return_reason, sa.func.count().label("lines"))
+            .join(returns, same)
+            .where(return_lines.c.merchant == merchant, return_lines.c.return_reason.is_not(None))
+            .where(returns.c.created_at >= self._clock() - RECENT)
+            .group_by(return_lines.c.return_reason)
+        )
+        with self._store.read() as connection:
+            counted = {row.return_reason: row.lines for row in connection.execute(query)}
+        table = Reasons(settings.reasons)
+        unmapped = {reason: lines for reason, lines in counted.items() if not table.is_mapped(reason)}
+        total, lost = sum(counted.values()), sum(unmapped.values())
+        if not total:
+            return ok("reasons", merchant, f"no return of the last {RECENT.days} days gives a reason yet")
+        if not unmapped:
+            return ok("reasons", merchant, f"all {total} lines of the last {RECENT.days} days have a reason that is mapped")
+        worst = sorted(unmapped, key=lambda reason: (-unmapped[reason], reason))
+        names = ", ".join(f"{reason!r} ({unmapped[reason]})" for reason in worst[:_REASONS_SHOWN])
+        more = f" and {len(worst) - _REASONS_SHOWN} more" if len(worst) > _REASONS_SHOWN else ""
+        return warn(
+            "reasons",
+            merchant,
+            f"{lost} of {total} lines of the last {RECENT.days} days go out as 'other': {names}{more}",
+            f"Add them to [merchants.{merchant}.reasons] in the config.",
+        )
+
+
+def _sqlite_file(url: str) -> Path | None:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        return None  # Store says what is wrong with it
+    is_file = parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:")
+    return Path(str(parsed.database)) if is_file else None
+
+
+def _ago(age: timedelta) -> str:
+    """A time span as a person says it."""
+    seconds = age.total_seconds()
+    if seconds < 0:
+        return f"{_ago(-age).removesuffix(' ago')} in the future"
+    for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} seconds ago"

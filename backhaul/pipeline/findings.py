@@ -1,0 +1,96 @@
+"""Findings: what a check found and what to do about it, and running checks so that none stops or delays another."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from backhaul.errors import BackhaulError
+
+
+class Health(StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARN = "warn"  # works, and a person should know
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found about a subject (a merchant, the store, Prefect). `remedy` is empty when all is well."""
+
+    check: str
+    subject: str
+    state: Health
+    what: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question. `look` answers it; what it raises on purpose is a failure, with `remedy` as the way out."""
+
+    name: str
+    subject: str
+    look: Callable[[], Finding]
+    remedy: str = "Put right what the message says, then run 'backhaul doctor' again."
+
+
+def ok(check: str, subject: str, what: str) -> Finding:
+    """All is well."""
+    return Finding(check, subject, Health.OK, what)
+
+
+def warn(check: str, subject: str, what: str, remedy: str) -> Finding:
+    """It works, and a person should know."""
+    return Finding(check, subject, Health.WARN, what, remedy)
+
+
+def fail(check: str, subject: str, what: str, remedy: str) -> Finding:
+    """It does not work."""
+    return Finding(check, subject, Health.FAIL, what, remedy)
+
+
+def unchecked(check: str, subject: str, why: str) -> Finding:
+    """Another finding stands in the way of this one."""
+    return warn(check, subject, f"not checked: {why}", "Put that right first, then run 'backhaul doctor' again.")
+
+
+def run_checks(lanes: Sequence[Sequence[Check]], patience: float) -> list[Finding]:
+    """Run lanes of checks side by side, each lane in its order; what is not answered after `patience` seconds is a failure of its own.
+
+    Threads are daemons: a vendor that never answers must not keep the command from ending.
+    """
+    answers: dict[tuple[int, int], Finding] = {}
+
+    def run_lane(number: int) -> None:
+        for place, check in enumerate(lanes[number]):
+            answers[number, place] = _answer(check)
+
+    threads = [threading.Thread(target=run_lane, args=(number,), daemon=True) for number in range(len(lanes))]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + patience
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    found: list[Finding] = []
+    for number, lane in enumerate(lanes):
+        for place, check in enumerate(lane):
+            late = fail(check.name, check.subject, f"no answer within {patience:g} seconds", check.remedy)
+            found.append(answers.get((number, place)) or late)
+    return found
+
+
+def _answer(check: Check) -> Finding:
+    try:
+        return check.look()
+    except BackhaulError as error:
+        return fail(check.name, check.subject, str(error), check.remedy)
+    except Exception as error:  # a defect in one check must not hide what the others find
+        return fail(
+            check.name, check.subject, f"the check itself broke: {error.__class__.__name__}", "Report this as a defect of Backhaul."
+        )
