@@ -12,7 +12,7 @@ from tasks.actions import decide_returns, notice_what_hangs, publish_standing, p
 @flow(name="reconcile", flow_run_name="reconcile-{merchant}")
 def reconcile(merchant: str, config: str | None = None, trigger: str = "schedule") -> RunSummary:
     """Bring the reconciliation of one merchant up to the minute, without a call to any vendor."""
-    with recorded_run("reconcile", merchant, config=config, trigger=trigger, by_file=True) as session:
+    with recorded_run("reconcile", merchant, config=config, trigger=trigger) as session:
         decide_returns(session)
         notice_what_hangs(session)
         publish_standing(session)

@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from prefect.context import FlowRunContext
 
 from backhaul import config as configuration
+from backhaul.connectors.http import Observe
 from backhaul.pipeline.session import Session, open_session
 from backhaul.store.engine import Store
+
+observe: Observe | None = None  # told of every call to a vendor; a service that publishes metrics sets it
 
 
 @contextmanager
@@ -20,7 +23,7 @@ def recorded_run(flow: str, merchant: str, *, config: str | None, trigger: str, 
     flow_run_id = str(context.flow_run.id) if context is not None and context.flow_run is not None else None
     store = Store(settings.store_url()).ready()
     try:
-        with open_session(settings, store, merchant, flow, trigger=trigger, by_file=by_file, flow_run_id=flow_run_id) as session:
+        with open_session(settings, store, merchant, flow, trigger=trigger, by_file=by_file, flow_run_id=flow_run_id, observe=observe) as session:
             yield session
     finally:
         store.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from backhaul.connectors.base import ReceiptBatch
 from backhaul.pipeline import receiving
 from backhaul.pipeline.session import Session
@@ -11,18 +13,19 @@ from tasks.steps import step
 class News:
     """Warehouse news on its way between two steps. A plain class, which Prefect passes on without looking into it."""
 
-    def __init__(self, warehouse: str, batch: ReceiptBatch) -> None:
+    def __init__(self, warehouse: str, batch: ReceiptBatch, high_water_at: datetime | None = None) -> None:
         self.warehouse = warehouse
         self.batch = batch
+        self.high_water_at = high_water_at
 
 
 @step("poll-warehouse")
 def poll_warehouse(session: Session, warehouse: str) -> News:
     """Ask the warehouse about every RMA that may have news, within the sync's budget."""
-    return News(warehouse, receiving.poll(session, warehouse))
+    return News(warehouse, *receiving.poll(session, warehouse))
 
 
 @step("load-receipts")
 def load_receipts(session: Session, news: News) -> None:
     """Check the receipts and write them, or quarantine them, in one transaction."""
-    receiving.take_in(session, news.warehouse, news.batch)
+    receiving.take_in(session, news.warehouse, news.batch, high_water_at=news.high_water_at)

@@ -8,7 +8,7 @@ from backhaul.cli.app import app
 from backhaul.errors import BackhaulError, ConfigError
 
 # Each module adds its commands to `app`.
-from backhaul.cli import acting, looking, sandboxing  # noqa: F401  isort: skip
+from backhaul.cli import acting, archiving, backfilling, importing, looking, sandboxing, serving, setting_up  # noqa: F401  isort: skip
 
 
 def main() -> None:

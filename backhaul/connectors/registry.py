@@ -10,7 +10,7 @@ from backhaul.connectors.masonhub.client import MasonHub
 
 
 def connect_warehouse(name: str, merchant: str, settings: MerchantSettings, observe: Observe | None = None) -> Warehouse:
-    """A client for one of a merchant's warehouses. Raises ConfigError when its secret cannot be resolved, or its contract is not assumed."""
+    """A client for one of a merchant's warehouses. Raises ConfigError when its secret, or its assumed contract, is missing."""
     if name == "masonhub" and settings.masonhub is not None:
         token = resolve(settings.masonhub.token, f"merchants.{merchant}.masonhub.token")
         return MasonHub.connect(settings.masonhub, merchant=merchant, token=token, observe=observe)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from backhaul.config import MerchantSettings, Settings, prefect_api_url
 from backhaul.domain.reasons import Reasons
 from backhaul.errors import StoreError
+from backhaul.pipeline.connecting import receiver_url
 from backhaul.pipeline.findings import Check, Finding, fail, ok, run_checks, unchecked, warn
 from backhaul.pipeline.session import Clock, utc_now
 from backhaul.pipeline.vendor_checks import loop_lane, warehouse_lanes
@@ -39,18 +41,24 @@ def diagnose(
     """Check everything for these merchants (all when None). Takes at most `patience` seconds and raises nothing for what it finds.
 
     With `public_url`, webhooks must point there; without, to wherever most of those with our path do. Raises ConfigError for an
-    unknown merchant.
+    unknown merchant or a bad `public_url`.
     """
+    if public_url is not None:
+        receiver_url(public_url, "any", "loop")
     names = list(merchants or sorted(settings.merchants))
     chosen = {name: settings.merchant(name) for name in names}
+    store = StoreChecks(settings, chosen, clock)
     lanes: list[Sequence[Check]] = [
         [Check("config", "backhaul", lambda: _config(chosen)), Check("prefect", "backhaul", _prefect, _PREFECT_REMEDY)],
-        StoreChecks(settings, chosen, clock).checks(),
+        store.checks(),
     ]
     for name, mine in chosen.items():
         lanes.append(loop_lane(name, mine, public_url, clock))
         lanes.extend(warehouse_lanes(name, mine, public_url, clock))
-    return run_checks(lanes, patience)
+    try:
+        return run_checks(lanes, patience)
+    finally:
+        store.close()
 
 
 def _config(chosen: dict[str, MerchantSettings]) -> Finding:
@@ -78,6 +86,10 @@ def _prefect() -> Finding:
     return ok("prefect", "backhaul", "the server answers")
 
 
+_STORE_AWAY = "Correct store.url in the config, start the database, or give the user that runs Backhaul the right to use it."
+_STORE_READ_ONLY = "Give the user that runs Backhaul the right to write there, and see that the disk has room."
+
+
 class StoreChecks:
     """The store, and what it tells of each merchant. In one lane: nothing of it can be asked when the store is not there."""
 
@@ -88,23 +100,18 @@ class StoreChecks:
     def checks(self) -> list[Check]:
         """All of them, in order."""
         lane = [
-            Check(
-                "store.schema",
-                "store",
-                self.schema,
-                "Correct store.url in the config, or start the database; then run 'backhaul db upgrade'.",
-            ),
-            Check(
-                "store.write",
-                "store",
-                self.write,
-                "Give the user that runs Backhaul the right to write there, and see that the disk has room.",
-            ),
+            Check("store.schema", "store", self.schema, _STORE_AWAY),
+            Check("store.write", "store", self.write, _STORE_READ_ONLY),
         ]
         for name, mine in self._merchants.items():
-            lane.append(Check("sync.age", name, lambda name=name: self.age(name)))  # type: ignore[misc]
-            lane.append(Check("reasons", name, lambda name=name, mine=mine: self.reasons(name, mine)))  # type: ignore[misc]
+            lane.append(Check("sync.age", name, partial(self.age, name)))
+            lane.append(Check("reasons", name, partial(self.reasons, name, mine)))
         return lane
+
+    def close(self) -> None:
+        """Give the store's connections back."""
+        if self._store is not None:
+            self._store.close()
 
     def schema(self) -> Finding:
         """The store is there and its schema is this program's. Makes nothing: a file that does not exist stays so."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -77,12 +77,21 @@ def run_checks(lanes: Sequence[Sequence[Check]], patience: float) -> list[Findin
     deadline = time.monotonic() + patience
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    found: list[Finding] = []
-    for number, lane in enumerate(lanes):
-        for place, check in enumerate(lane):
-            late = fail(check.name, check.subject, f"no answer within {patience:g} seconds", check.remedy)
-            found.append(answers.get((number, place)) or late)
-    return found
+    answered = dict(answers)  # as it stands now: a late thread may still be writing
+    return [found for number, lane in enumerate(lanes) for found in _in_order(lane, number, answered, patience)]
+
+
+def _in_order(lane: Sequence[Check], number: int, answered: Mapping[tuple[int, int], Finding], patience: float) -> Iterator[Finding]:
+    """A lane's findings; the first that is lacking is the one that hangs, the others had to wait for it."""
+    hanging: str | None = None
+    for place, check in enumerate(lane):
+        if (number, place) in answered:
+            yield answered[number, place]
+        elif hanging is None:
+            hanging = check.name
+            yield fail(check.name, check.subject, f"no answer within {patience:g} seconds", check.remedy)
+        else:
+            yield unchecked(check.name, check.subject, f"{hanging} did not end")
 
 
 def _answer(check: Check) -> Finding:

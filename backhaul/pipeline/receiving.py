@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -24,11 +24,18 @@ from backhaul.store.receipts import ReceiptRecord, known_rmas, load_receipts, ma
 from backhaul.store.tables import check_results, events
 
 _EVENT = ("merchant", "source", "channel", "topic", "record_key", "body_hash", "body", "occurred_at", "received_at", "handled_at", "run_id")
-_NEWS_DAYS = 14  # how far back the warehouse's own RMAs are looked for
+_NEWS_DAYS = 14  # how far back the warehouse's own RMAs, and the first changes of one that lists them, are looked for
+_LISTS_CHANGES = ("airhouse",)  # its news is all that changed since a moment; MasonHub's only what it made itself
+_OVERLAP = timedelta(minutes=10)  # changes that the warehouse lists late are met again; loading them again is free
 
 
-def poll(session: Session, warehouse: str) -> ReceiptBatch:
-    """Ask a warehouse about every RMA that may have news, within the sync's budget, and for those it made itself."""
+def poll(session: Session, warehouse: str) -> tuple[ReceiptBatch, datetime | None]:
+    """Ask a warehouse for what may have changed, within the sync's budget; with the time that its list of changes is then taken in to."""
+    return _changes(session, warehouse) if warehouse in _LISTS_CHANGES else (_known(session, warehouse), None)
+
+
+def _known(session: Session, warehouse: str) -> ReceiptBatch:
+    """Every RMA that may have news, by its key, and those that the warehouse made itself."""
     client, settings, now = session.warehouses[warehouse], session.settings, session.clock()
     limits = getattr(settings, warehouse)
     with session.store.read() as connection:
@@ -42,16 +49,41 @@ def poll(session: Session, warehouse: str) -> ReceiptBatch:
     if len(asked) < len(keys):
         with session.store.write(session.merchant) as connection:
             polls.note_polled(connection, session.merchant, asked, now)
-    return _joined(batches)
+    return joined(batches)
 
 
-def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str = "poll") -> None:
-    """Check what is news in a batch and write it in one transaction; what breaks a critical rule is quarantined, and its return waits."""
+def _changes(session: Session, warehouse: str) -> tuple[ReceiptBatch, datetime | None]:
+    """All that changed since the last time, whoever made it; by key only what was announced and is in no list of changes."""
+    client, now = session.warehouses[warehouse], session.clock()
+    limits = getattr(session.settings, warehouse)
+    with session.store.read() as connection:
+        taken_to = polls.high_water(connection, session.merchant, warehouse)
+        unseen = polls.unseen_keys(connection, session.merchant, warehouse)
+    news = client.news(now - timedelta(days=_NEWS_DAYS) if taken_to is None else taken_to - _OVERLAP, now)
+    listed = set(news.receipts["rma_key"])
+    keys = [key for key in unseen if key not in listed]
+    asked = keys[: limits.poll_calls_per_sync * client.batch_size]
+    session.run.add("polled", len(asked))
+    session.run.add("left_for_next_sync", len(keys) - len(asked))
+    # A time from the future must not hide what comes before it.
+    newest = max((at for at in news.receipts["as_of"] if at is not None and at <= now), default=None)
+    return joined([news, client.find(asked)] if asked else [news]), newest if taken_to is None or newest is None else max(newest, taken_to)
+
+
+def take_in(
+    session: Session, warehouse: str, batch: ReceiptBatch, channel: str = "poll", high_water_at: datetime | None = None
+) -> None:
+    """Check what is news in a batch and write it in one transaction; what breaks a critical rule is quarantined, and its return waits.
+
+    `high_water_at` is how far the warehouse's list of changes has been read; it is noted with the rows.
+    """
     now = session.clock()
     records = _records(batch)
     with session.store.read() as connection:
         known = known_rmas(connection, session.merchant, [record.rma_key for record in records])
         in_quarantine = known_quarantine(connection, session.merchant, warehouse)
+        taken_to = polls.high_water(connection, session.merchant, warehouse)
+    is_further = high_water_at is not None and (taken_to is None or high_water_at > taken_to)
     news = [
         record
         for record in records
@@ -70,9 +102,11 @@ def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str 
         )
         if (quarantined.record_key, quarantined.content_hash) not in in_quarantine:
             bad.append(quarantined)
-    if not good and not bad:
+    if not good and not bad and not is_further:
         return
     with session.store.write(session.merchant) as connection:
+        if high_water_at is not None and is_further:
+            polls.move_high_water(connection, session.merchant, warehouse, high_water_at)
         loaded = load_receipts(connection, session.merchant, warehouse, good, run_id=session.run.run_id, now=now)
         put_in_quarantine(connection, session.merchant, warehouse, bad, session.run.run_id, now)
         _write_events(connection, session, warehouse, channel, loaded)
@@ -84,7 +118,8 @@ def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str 
     session.run.add("quarantined", len(bad))
 
 
-def _joined(batches: Sequence[ReceiptBatch]) -> ReceiptBatch:
+def joined(batches: Sequence[ReceiptBatch]) -> ReceiptBatch:
+    """Several batches as one."""
     return ReceiptBatch(
         pd.concat([batch.receipts for batch in batches], ignore_index=True),
         pd.concat([batch.lines for batch in batches], ignore_index=True),

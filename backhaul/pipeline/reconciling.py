@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from backhaul.domain.words import DeliveryKind, DeliveryState, ExceptionKind
+from backhaul.domain.words import DeliveryKind, ExceptionKind
 from backhaul.pipeline.session import Session
 from backhaul.store.exceptions import raise_exception
 from backhaul.store.runs import Run
-from backhaul.store.tables import deliveries, rmas
+from backhaul.store.tables import IS_UNCONFIRMED, deliveries, rmas
 
 _UNSEEN_AFTER = timedelta(hours=1)  # an RMA that was accepted and still cannot be read back
 
@@ -35,7 +35,7 @@ def notice_what_hangs(session: Session) -> None:
     query = (
         sa.select(deliveries.c.return_id, deliveries.c.kind)
         .outerjoin(rmas, (rmas.c.merchant == deliveries.c.merchant) & (rmas.c.rma_key == deliveries.c.return_id))
-        .where(deliveries.c.merchant == session.merchant, deliveries.c.state == DeliveryState.ACCEPTED.value)
+        .where(deliveries.c.merchant == session.merchant, IS_UNCONFIRMED.of(deliveries))
         .where(sa.or_(late_process, late_rma & rmas.c.rma_key.is_(None)))
     )
     with session.store.read() as connection:

@@ -13,7 +13,7 @@ from backhaul.domain.plan import OVER_WHEN_ENDED, PLANNED_EXCEPTIONS, Plan, Retu
 from backhaul.domain.words import DecisionKind, DeliveryState, ExceptionKind, LineOutcome
 from backhaul.store import bulk, outbox
 from backhaul.store.exceptions import raise_exception, resolve_exception
-from backhaul.store.tables import UNIT_COUNTS, decisions, deliveries, exceptions, matches, returns
+from backhaul.store.tables import IS_CURRENT, UNIT_COUNTS, decisions, deliveries, exceptions, matches, returns
 
 _DECISION = (
     *("merchant", "return_id", "decision_no", "is_current", "decision", "reasons", *UNIT_COUNTS),
@@ -57,11 +57,11 @@ def _write_decisions(
     earlier = [facts.return_id for facts, _ in changed if facts.standing is not None]
     numbers: dict[str, int] = {}
     if earlier:
-        query = sa.select(decisions.c.return_id, decisions.c.decision_no).where(decisions.c.merchant == merchant, decisions.c.is_current)
+        query = sa.select(decisions.c.return_id, decisions.c.decision_no).where(decisions.c.merchant == merchant, IS_CURRENT.of(decisions))
         numbers = {row.return_id: row.decision_no for row in bulk.select_by_keys(connection, query, decisions.c.return_id, earlier)}
         which = bulk.one_of(connection, decisions.c.return_id, earlier)
         connection.execute(
-            sa.update(decisions).where(decisions.c.merchant == merchant, decisions.c.is_current, which).values(is_current=False)
+            sa.update(decisions).where(decisions.c.merchant == merchant, IS_CURRENT.of(decisions), which).values(is_current=False)
         )
     rows = []
     for facts, plan in changed:

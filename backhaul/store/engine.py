@@ -87,10 +87,16 @@ def _engine(url: str) -> sa.Engine:
 
 
 def _make_private(file: Path) -> None:
-    """Create the file for its owner only, before SQLite would create it for all."""
+    """Create the file for its owner only, before SQLite would create it for all.
+
+    One that is there is never opened here: closing it would drop the locks that this process's other connections hold on it (POSIX),
+    and the next process to leave would take the write-ahead log away from under them.
+    """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
     except OSError as error:
         raise StoreError(f"the store's file cannot be written: {error.strerror}; check store.url and the folder's owner") from None
 

@@ -64,9 +64,7 @@ def keep(connection: sa.Connection, arrived: Sequence[NewEvent]) -> None:
 def claim(connection: sa.Connection, merchant: str, now: datetime, limit: int) -> list[Event]:
     """Take up to `limit` waiting events, oldest first, in the caller's transaction; those that another run holds are passed over."""
     query = (
-        sa.select(
-            events.c.event_id, events.c.source, events.c.topic, events.c.record_key, events.c.body, events.c.received_at
-        )
+        sa.select(events.c.event_id, events.c.source, events.c.topic, events.c.record_key, events.c.body, events.c.received_at)
         .where(events.c.merchant == merchant, _WAITING, _is_free(now))
         .order_by(events.c.event_id)
         .limit(limit)

@@ -15,24 +15,35 @@ from backhaul.domain.plan import Line, Owed, ReturnFacts, Rma, Standing
 from backhaul.domain.policy import Decision
 from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, LoopState
 from backhaul.store import bulk
-from backhaul.store.tables import UNIT_COUNTS, decisions, deliveries, quarantine, receipt_lines, receipts, return_lines, returns, rmas
+from backhaul.store.tables import (
+    HAS_DUE_DATE,
+    IS_DUE,
+    UNIT_COUNTS,
+    decisions,
+    deliveries,
+    quarantine,
+    receipt_lines,
+    receipts,
+    return_lines,
+    returns,
+    rmas,
+)
 
 _FINAL = (DecisionKind.PROCESS.value, DecisionKind.FLAG.value)
 
 
 def due_returns(connection: sa.Connection, merchant: str, now: datetime, after: str, limit: int) -> list[str]:
     """Ids of returns with news, and of holds that have fallen due, in id order after `after`; none that has a version in quarantine."""
-    news = sa.select(returns.c.return_id).where(returns.c.merchant == merchant, returns.c.is_due, returns.c.return_id > after)
+    news = sa.select(returns.c.return_id).where(returns.c.merchant == merchant, IS_DUE.of(returns), returns.c.return_id > after)
     held = sa.select(decisions.c.return_id).where(
-        decisions.c.merchant == merchant, decisions.c.is_current, decisions.c.due_at <= now, decisions.c.return_id > after
+        decisions.c.merchant == merchant, HAS_DUE_DATE.of(decisions), decisions.c.due_at <= now
     )
     bad = sa.select(quarantine.c.record_key).where(
         quarantine.c.merchant == merchant, quarantine.c.source == "loop", quarantine.c.released_at.is_(None)
     )
-    found: set[str] = set()
-    for query in (news, held):
-        column = query.selected_columns[0]
-        found.update(connection.execute(query.where(column.not_in(bad)).order_by(column).limit(limit)).scalars())
+    found = set(connection.execute(news.where(returns.c.return_id.not_in(bad)).order_by(returns.c.return_id).limit(limit)).scalars())
+    fallen_due = connection.execute(held.where(decisions.c.return_id.not_in(bad))).scalars()
+    found.update(return_id for return_id in fallen_due if return_id > after)
     return sorted(found)[:limit]
 
 

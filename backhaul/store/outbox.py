@@ -15,10 +15,11 @@ import sqlalchemy as sa
 
 from backhaul.domain.backoff import LEASE
 from backhaul.domain.words import DeliveryKind, DeliveryState
-from backhaul.store.tables import deliveries, delivery_attempts
+from backhaul.store.tables import IS_UNSENT, deliveries, delivery_attempts
 from backhaul.store.types import Time
 
 _THROUGH = (DeliveryState.ACCEPTED, DeliveryState.CONFIRMED)
+_DISPENSABLE = (DeliveryKind.LOOP_NOTE.value, DeliveryKind.RMA_UPDATE.value)
 _OVER = (*_THROUGH, DeliveryState.REFUSED, DeliveryState.DEAD, DeliveryState.SUPERSEDED, DeliveryState.FAILED)
 
 
@@ -58,15 +59,16 @@ def claim(
         sa.select(deliveries)
         .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
         .where(deliveries.c.merchant == merchant, deliveries.c.kind.in_([kind.value for kind in kinds]), free, _is_clear(waited))
-        .where(deliveries.c.next_attempt_at <= now)
+        .where(deliveries.c.next_attempt_at <= now, IS_UNSENT.of(deliveries))
         .order_by(deliveries.c.delivery_id)
         .limit(limit)
         .with_for_update(of=deliveries, skip_locked=True)
     )
     rows = connection.execute(query).all()
     together = [row for row in rows if (row.kind, row.warehouse) == (rows[0].kind, rows[0].warehouse)]
+    crashed = {row.delivery_id for row in together if _was_begun(row)}
     for row in together:
-        if row.state == DeliveryState.SENDING.value:
+        if row.delivery_id in crashed:
             _write_attempt(
                 connection, row, "crashed", None, "the program ended during the call", row.last_attempt_at or now, now, row.run_id
             )
@@ -75,7 +77,7 @@ def claim(
             sa.update(deliveries)
             .where(deliveries.c.delivery_id.in_([row.delivery_id for row in together]))
             .values(
-                is_uncertain=sa.or_(deliveries.c.is_uncertain, deliveries.c.state == DeliveryState.SENDING.value),
+                is_uncertain=sa.or_(deliveries.c.is_uncertain, deliveries.c.delivery_id.in_(crashed)),
                 state=DeliveryState.SENDING.value,
                 lease_owner=owner,
                 lease_expires_at=now + LEASE,
@@ -90,17 +92,23 @@ def claim(
             row.warehouse,
             row.payload,
             row.attempts,
-            row.is_uncertain or row.state == DeliveryState.SENDING.value,
+            row.is_uncertain or row.delivery_id in crashed,
             row.last_attempt_at,
         )
         for row in together
     ]
 
 
+def _was_begun(row: Any) -> bool:
+    """Whether a call may have been made under a lease that ran out; `begin_attempts` notes it, and renews the lease, before each call."""
+    is_left_over = row.state == DeliveryState.SENDING.value
+    return is_left_over and row.last_attempt_at is not None and row.last_attempt_at + LEASE >= row.lease_expires_at
+
+
 def _is_clear(waited: sa.FromClause) -> sa.ColumnElement[bool]:
-    """What a delivery waits for is through; a note may also have been refused, since it must not hold up the flag."""
-    is_over_note = sa.and_(waited.c.kind == DeliveryKind.LOOP_NOTE.value, waited.c.state.in_([state.value for state in _OVER]))
-    return sa.or_(deliveries.c.waits_for.is_(None), waited.c.state.in_([state.value for state in _THROUGH]), is_over_note)
+    """What a delivery waits for is through. A note or an update may also have failed: a flag, or a newer update, does not depend on it."""
+    is_over = sa.and_(waited.c.kind.in_(_DISPENSABLE), waited.c.state.in_([state.value for state in _OVER]))
+    return sa.or_(deliveries.c.waits_for.is_(None), waited.c.state.in_([state.value for state in _THROUGH]), is_over)
 
 
 def next_due(connection: sa.Connection, merchant: str) -> datetime | None:
@@ -109,7 +117,12 @@ def next_due(connection: sa.Connection, merchant: str) -> datetime | None:
     query = (
         sa.select(sa.func.min(deliveries.c.next_attempt_at, type_=Time()))
         .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
-        .where(deliveries.c.merchant == merchant, deliveries.c.state == DeliveryState.PENDING.value, _is_clear(waited))
+        .where(
+            deliveries.c.merchant == merchant,
+            deliveries.c.state == DeliveryState.PENDING.value,
+            IS_UNSENT.of(deliveries),
+            _is_clear(waited),
+        )
     )
     return connection.execute(query).scalar()
 
@@ -147,7 +160,7 @@ def settle(
     if next_attempt_at is not None:
         values["next_attempt_at"] = next_attempt_at
     if state in _THROUGH:
-        values["accepted_at"] = sa.func.coalesce(deliveries.c.accepted_at, now)
+        values["accepted_at"] = sa.func.coalesce(deliveries.c.accepted_at, sa.literal(now, Time()))
     if state is DeliveryState.CONFIRMED:
         values["confirmed_at"] = now
     connection.execute(sa.update(deliveries).where(deliveries.c.delivery_id == delivery.delivery_id).values(values))
@@ -205,7 +218,13 @@ def enqueue(
     found = connection.execute(there).scalar()
     if found is not None:
         return int(found)
-    values: dict[str, Any] = {"merchant": merchant, "kind": kind.value, "return_id": return_id, "effect_key": effect_key, "state": state.value}
+    values: dict[str, Any] = {
+        "merchant": merchant,
+        "kind": kind.value,
+        "return_id": return_id,
+        "effect_key": effect_key,
+        "state": state.value,
+    }
     values |= {"warehouse": warehouse, "payload": payload, "waits_for": waits_for, "attempts": 0, "is_uncertain": False}
     values |= {"next_attempt_at": now, "created_at": now, "run_id": run_id}
     return int(connection.execute(sa.insert(deliveries).values(values).returning(deliveries.c.delivery_id)).scalar_one())
@@ -222,7 +241,12 @@ def retry(connection: sa.Connection, merchant: str, return_id: str, now: datetim
     mine = (deliveries.c.merchant == merchant) & (deliveries.c.return_id == return_id)
     given_up = mine & deliveries.c.state.in_([state.value for state in _RETRIABLE])
     is_known = sa.and_(deliveries.c.kind.like("rma.%"), deliveries.c.state == DeliveryState.REFUSED.value)
-    values: dict[str, Any] = {"state": DeliveryState.PENDING.value, "attempts": 0, "is_uncertain": sa.not_(is_known), "next_attempt_at": now}
+    values: dict[str, Any] = {
+        "state": DeliveryState.PENDING.value,
+        "attempts": 0,
+        "is_uncertain": sa.not_(is_known),
+        "next_attempt_at": now,
+    }
     query = sa.update(deliveries).where(given_up).values(values).returning(deliveries.c.kind)
     return [DeliveryKind(kind) for kind in connection.execute(query).scalars()]
 
@@ -237,7 +261,7 @@ def set_state(connection: sa.Connection, delivery_ids: Sequence[int], state: Del
         "lease_expires_at": None,
     }
     if state is DeliveryState.CONFIRMED:
-        values |= {"confirmed_at": now, "accepted_at": sa.func.coalesce(deliveries.c.accepted_at, now)}
+        values |= {"confirmed_at": now, "accepted_at": sa.func.coalesce(deliveries.c.accepted_at, sa.literal(now, Time()))}
     connection.execute(sa.update(deliveries).where(deliveries.c.delivery_id.in_(delivery_ids)).values(values))
 
 

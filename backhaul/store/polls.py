@@ -8,12 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState
+from backhaul.domain.words import DeliveryKind
 from backhaul.store import bulk
-from backhaul.store.tables import decisions, deliveries, receipts, returns, rmas, watermarks
+from backhaul.store.tables import IS_HELD, IS_OPEN_RMA, IS_UNCONFIRMED, decisions, deliveries, receipts, returns, rmas, watermarks
 
 _GONE = ("deleted", "cancelled", "closed")
-_ANNOUNCED = (DeliveryState.ACCEPTED.value, DeliveryState.CONFIRMED.value)
 
 
 def keys_to_poll(
@@ -24,9 +23,9 @@ def keys_to_poll(
     Those are: RMAs that are not terminal, announced ones not seen yet, those whose return is on hold, and those received in the last
     `correction_days`. Where others announce (`is_announced_by_us` false), also every live open return without a known RMA.
     """
-    mine = (rmas.c.merchant == merchant) & (rmas.c.warehouse == warehouse) & rmas.c.return_id.is_not(None)
+    mine = (rmas.c.merchant == merchant) & (rmas.c.warehouse == warehouse)
     alive = sa.or_(rmas.c.rma_status.is_(None), rmas.c.rma_status.not_in(_GONE))
-    open_rmas = sa.select(rmas.c.return_id, rmas.c.polled_at).where(mine, sa.not_(rmas.c.is_terminal), alive)
+    open_rmas = sa.select(rmas.c.return_id, rmas.c.polled_at).where(mine, IS_OPEN_RMA.of(rmas), alive)
     corrected = (
         sa.select(rmas.c.return_id, rmas.c.polled_at)
         .join(receipts, (receipts.c.merchant == rmas.c.merchant) & (receipts.c.rma_key == rmas.c.rma_key))
@@ -34,8 +33,9 @@ def keys_to_poll(
     )
     held = (
         sa.select(rmas.c.return_id, rmas.c.polled_at)
-        .join(decisions, (decisions.c.merchant == rmas.c.merchant) & (decisions.c.return_id == rmas.c.return_id))
-        .where(mine, decisions.c.is_current, decisions.c.due_at.is_not(None), decisions.c.decision == DecisionKind.HOLD.value)
+        .select_from(decisions)
+        .join(rmas, (rmas.c.merchant == decisions.c.merchant) & (rmas.c.rma_key == decisions.c.return_id))
+        .where(decisions.c.merchant == merchant, IS_HELD.of(decisions), rmas.c.warehouse == warehouse)
     )
     queries = [open_rmas, corrected, held, _unseen(merchant, warehouse)]
     if not is_announced_by_us:
@@ -47,8 +47,7 @@ def keys_to_poll(
         )
     found: dict[str, datetime | None] = {}
     for query in queries:
-        for return_id, polled_at in connection.execute(query):
-            found[return_id] = polled_at
+        found.update((return_id, polled_at) for return_id, polled_at in connection.execute(query) if return_id is not None)
     return sorted(found, key=lambda key: ((polled_at := found[key]) is not None, polled_at.isoformat() if polled_at else "", key))
 
 
@@ -62,7 +61,7 @@ def _unseen(merchant: str, warehouse: str) -> sa.Select[Any]:
         sa.select(deliveries.c.return_id, sa.null().label("polled_at"))
         .outerjoin(rmas, (rmas.c.merchant == deliveries.c.merchant) & (rmas.c.rma_key == deliveries.c.return_id))
         .where(deliveries.c.merchant == merchant, deliveries.c.warehouse == warehouse, deliveries.c.kind == DeliveryKind.RMA_CREATE.value)
-        .where(deliveries.c.state.in_(_ANNOUNCED), rmas.c.rma_key.is_(None))
+        .where(IS_UNCONFIRMED.of(deliveries), rmas.c.rma_key.is_(None))
     )
 
 

@@ -23,6 +23,35 @@ metadata = sa.MetaData(
     }
 )
 
+
+class Partial:
+    """The condition of a partial index, written once: a planner uses such an index only for a query that says the same words.
+
+    So queries take the condition from here, and never as a bound value. `{}` stands for the table's name.
+    """
+
+    def __init__(self, words: str) -> None:
+        self._words = words
+
+    def index(self) -> dict[str, Any]:
+        """The condition as the index has it."""
+        words = text(self._words.replace("{}", ""))
+        return {"postgresql_where": words, "sqlite_where": words}
+
+    def of(self, table: sa.Table) -> sa.TextClause:
+        """The condition as a query on the table has it."""
+        return text(self._words.replace("{}", f"{table.name}."))
+
+
+IS_DUE = Partial("{}is_due")
+IS_OPEN_RMA = Partial("not {}is_terminal")
+IS_WAITING = Partial("{}handled_at is null")
+IS_CURRENT = Partial("{}is_current")
+IS_HELD = Partial("({}is_current and {}decision = 'hold')")
+HAS_DUE_DATE = Partial("({}is_current and {}due_at is not null)")
+IS_UNSENT = Partial("{}state in ('pending', 'sending')")
+IS_UNCONFIRMED = Partial("{}state = 'accepted'")
+
 _TYPES: dict[Kind, type[sa.types.TypeEngine[Any]]] = {
     Kind.TEXT: Text,
     Kind.MONEY: Money,
@@ -58,7 +87,7 @@ returns = Table(
     Column("first_seen_at", Time, nullable=False),
     Column("loaded_at", Time, nullable=False, comment="When the newest version was loaded."),
     Column("run_id", Text, nullable=False),
-    Index("ix_returns_due", "merchant", "return_id", postgresql_where=text("is_due"), sqlite_where=text("is_due")),
+    Index("ix_returns_due", "merchant", "return_id", **IS_DUE.index()),
     Index("ix_returns_order", "merchant", "order_name"),
 )
 
@@ -91,7 +120,7 @@ rmas = Table(
     Column("polled_at", Time, comment="When it was last asked for, kept only while a sync's budget cannot ask for all."),
     Column("run_id", Text, nullable=False),
     Index("ix_rmas_return", "merchant", "return_id"),
-    Index("ix_rmas_open", "merchant", "rma_key", postgresql_where=text("not is_terminal"), sqlite_where=text("not is_terminal")),
+    Index("ix_rmas_open", "merchant", "warehouse", **IS_OPEN_RMA.index()),
 )
 
 receipts = Table(
@@ -122,7 +151,7 @@ events = Table(
     Column("run_id", Text),
     UniqueConstraint("merchant", "source", "channel", "body_hash"),
     Index("ix_events_record", "merchant", "record_key"),
-    Index("ix_events_waiting", "event_id", postgresql_where=text("handled_at is null"), sqlite_where=text("handled_at is null")),
+    Index("ix_events_waiting", "event_id", **IS_WAITING.index()),
 )
 
 UNIT_COUNTS = (
@@ -151,16 +180,9 @@ decisions = Table(
     Column("decided_at", Time, nullable=False, comment="When this decision was first reached."),
     Column("assessed_at", Time, nullable=False, comment="When these units were counted."),
     Column("run_id", Text, nullable=False),
-    Index(
-        "ix_decisions_current", "merchant", "return_id", unique=True, postgresql_where=text("is_current"), sqlite_where=text("is_current")
-    ),
-    Index(
-        "ix_decisions_due",
-        "merchant",
-        "due_at",
-        postgresql_where=text("is_current and due_at is not null"),
-        sqlite_where=text("is_current and due_at is not null"),
-    ),
+    Index("ix_decisions_current", "merchant", "return_id", unique=True, **IS_CURRENT.index()),
+    Index("ix_decisions_held", "merchant", "return_id", **IS_HELD.index()),
+    Index("ix_decisions_due", "merchant", "due_at", **HAS_DUE_DATE.index()),
 )
 
 matches = Table(
@@ -202,20 +224,8 @@ deliveries = Table(
     Column("run_id", Text, nullable=False),
     UniqueConstraint("merchant", "effect_key"),
     Index("ix_deliveries_return", "merchant", "return_id"),
-    Index(
-        "ix_deliveries_open",
-        "merchant",
-        "next_attempt_at",
-        postgresql_where=text("state in ('pending', 'sending')"),
-        sqlite_where=text("state in ('pending', 'sending')"),
-    ),
-    Index(
-        "ix_deliveries_unconfirmed",
-        "merchant",
-        "kind",
-        postgresql_where=text("state = 'accepted'"),
-        sqlite_where=text("state = 'accepted'"),
-    ),
+    Index("ix_deliveries_open", "merchant", "next_attempt_at", **IS_UNSENT.index()),
+    Index("ix_deliveries_unconfirmed", "merchant", "kind", **IS_UNCONFIRMED.index()),
 )
 
 delivery_attempts = Table(

@@ -12,6 +12,7 @@ _FOLDER = Path(__file__).parent / "views"
 # In dependency order: a view may read those before it.
 VIEWS = (
     "recon_returns",
+    "recon_open",
     "recon_lines",
     "recon_discrepancies",
     "recon_exceptions",

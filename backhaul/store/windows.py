@@ -68,8 +68,8 @@ class Standing:
 def lay_out(connection: sa.Connection, scope: Scope, pieces: Sequence[Window], *, is_forced: bool, now: datetime) -> tuple[int, int]:
     """Write the windows that are to be done as pending; returns how many those are, and how many are done already.
 
-    A piece that lies inside a completed window is done, unless `is_forced`. What an earlier run left undone, cut otherwise, gives way.
-    One that another run holds stays with it.
+    A piece that lies inside a completed window is done, unless `is_forced`. What an earlier run left undone, or what lies inside a
+    piece that is done now, gives way. One that another run holds stays with it.
     """
     rows = connection.execute(sa.select(windows).where(scope.all_rows)).all()
     states = {(row.window_start, row.window_end): row.state for row in rows}
@@ -80,11 +80,14 @@ def lay_out(connection: sa.Connection, scope: Scope, pieces: Sequence[Window], *
     ]
     wanted = {(piece.start, piece.end) for piece in todo}
     for key, state in states.items():
-        inside = scope.whole.start <= key[0] and key[1] <= scope.whole.end
-        if inside and state != COMPLETED and key not in wanted and key not in held:
+        if key in wanted or key in held:
+            continue
+        is_inside = scope.whole.start <= key[0] and key[1] <= scope.whole.end
+        is_redone = any(start <= key[0] and key[1] <= end for start, end in wanted)
+        if is_redone or (is_inside and state != COMPLETED):
             connection.execute(sa.delete(windows).where(scope.row(Window(*key))))
     empty = {"records_in": 0, "records_out": 0, "quarantined": 0}
-    fresh = {"state": PENDING, "error": None, "lease_expires_at": None, "started_at": None, "finished_at": None, "proof": None} | empty
+    fresh = {"state": PENDING, "error": None, "lease_expires_at": None, "started_at": None, "finished_at": None} | empty
     for piece in todo:
         key = (piece.start, piece.end)
         if key in held:

@@ -41,8 +41,8 @@ Graded = tuple[str, int | None, str | None]  # our word for the condition, units
 def normalise(records: Sequence[msgspec.Raw | bytes]) -> ReceiptBatch:
     """Airhouse returns as `schema.RECEIPTS` and `schema.RECEIPT_LINES`, in their order.
 
-    One that cannot be decoded is in `rejected` (rule WIRE-002) and harms no other. A status that is not known becomes no status, and figures
-    that make no sense are named in `unparsed_units`, so that the suites quarantine both. Notes are dropped.
+    One that cannot be decoded is in `rejected` (rule WIRE-002) and harms no other. A status that is not known becomes no status, and
+    figures that make no sense are named in `unparsed_units`, so that the suites quarantine both. Notes are dropped.
     """
     wires, rejected = decoded(records)
     return batch(wires, rejected)

@@ -1,0 +1,159 @@
+"""Commands over ranges of time: backfill, audit, replay."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from backhaul.cli.app import Chosen, Json, Merchant, app, settings
+from backhaul.cli.output import print_json, print_rows
+from backhaul.cli.running import Done, report_failures, run_each
+from backhaul.domain.windows import parse_range
+from backhaul.errors import ConfigError, StoreError
+from backhaul.pipeline import backfilling
+from backhaul.pipeline.session import check_secrets, utc_now
+from backhaul.store import windows
+from backhaul.store.engine import Store
+from backhaul.store.windows import Scope
+
+From = Annotated[str, typer.Option("--from", help="A day (its midnight in UTC), or a time with its zone.")]
+To = Annotated[str, typer.Option("--to", help="The end, itself left out.")]
+Names = Annotated[list[str] | None, typer.Argument(help="Merchants; all of them when none is named.")]
+
+
+@app.command()
+def backfill(
+    merchant: Annotated[str, typer.Argument(help="The merchant.")],
+    start: From,
+    end: To,
+    act: Annotated[bool, typer.Option("--act", help="Create RMAs and send decisions too, as sync does.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Do windows again that are done.")] = False,
+    workers: Annotated[int, typer.Option(min=1, max=16, help="Windows at once.")] = 4,
+    fan_out: Annotated[int, typer.Option(min=0, max=64, help="Runs to start on the Prefect server's workers, which take part.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Bring a range of Loop's past in, with the warehouse's side of it. Only what is not done yet is done."""
+    from flows.backfill import backfill as flow
+
+    chosen = settings()
+    check_secrets(chosen, [merchant])
+    try:
+        whole = parse_range(start, end, utc_now())
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    scope = backfilling.scope_of(merchant, whole, act)
+    print(_what_it_does(merchant, scope, act), file=sys.stderr)
+    store = Store(chosen.store_url()).ready()
+    try:
+        with _progress(store, scope):
+            options = {"start": whole.start.isoformat(), "end": whole.end.isoformat(), "act": act, "force": force}
+            done = run_each(
+                flow, [merchant], **options, workers=workers, fan_out=fan_out, config=Chosen.config, trigger="command"
+            )
+        with store.read() as connection:
+            standing = windows.standing(connection, scope)
+    finally:
+        store.close()
+    rows = [{"window": backfilling.shown(window), "error": error} for window, error in standing.failed]
+    if as_json:
+        print_json([{"merchant": merchant, "error": done[0].error, "counts": done[0].counts, "windows_failed": rows}])
+    else:
+        _show(done[0], rows)
+    raise typer.Exit(report_failures(done))
+
+
+def _what_it_does(merchant: str, scope: Scope, act: bool) -> str:
+    span = backfilling.shown(scope.whole)
+    if act:
+        return f"Backfill of {merchant}, {span}: it creates RMAs and sends decisions (--act)."
+    return f"Backfill of {merchant}, {span}: it reads and records only; no RMA is created and no decision sent (--act does that)."
+
+
+def _show(done: Done, failed: list[dict[str, Any]]) -> None:
+    names = ("windows_completed", "windows_failed", "windows_done_before", "records_in", "records_out", "unchanged", "quarantined", "delivered")
+    print_rows([done.row(names)], as_json=False, title="Backfill")
+    if failed:
+        print_rows(failed, as_json=False, title="\nWindows that failed")
+
+
+@contextmanager
+def _progress(store: Store, scope: Scope) -> Iterator[None]:
+    """A progress bar on a terminal, read from `windows`: so it shows the work of every worker that takes part."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    over = threading.Event()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("windows, {task.fields[returns]} returns"))
+    with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
+        task = bar.add_task("Backfill", total=None, returns=0)
+
+        def watch() -> None:
+            while not over.wait(0.5):
+                try:
+                    with store.read() as connection:
+                        standing = windows.standing(connection, scope)
+                except StoreError:
+                    continue  # the run itself says so
+                bar.update(task, total=standing.total or None, completed=standing.settled, returns=standing.records_in)
+
+        watcher = threading.Thread(target=watch, name="progress", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+
+
+@app.command()
+def audit(
+    merchants: Names = None,
+    days: Annotated[int, typer.Option(min=1, max=120, help="How many of the last days.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Prove, day by day, that the store holds what the vendors hold; repair what is missing, and raise what cannot be."""
+    from flows.audit import audit as flow
+
+    chosen = settings()
+    names = merchants or sorted(chosen.merchants)
+    check_secrets(chosen, names)
+    Store(chosen.store_url()).ready().close()
+    done = run_each(flow, names, days=days, config=Chosen.config, trigger="command")
+    if as_json:
+        print_json([{"merchant": one.merchant, "error": one.error, "counts": one.counts} for one in done])
+    else:
+        shown = ("windows_completed", "windows_failed", "at_vendors", "missing", "repaired", "gaps", "silent")
+        print_rows([one.row(shown) for one in done], as_json=False, title="Audit", empty="no merchant in the config")
+    raise typer.Exit(report_failures(done))
+
+
+@app.command()
+def replay(start: From, end: To, merchant: Merchant = None, as_json: Json = False) -> None:
+    """Decide what was decided in a range again, by today's rules on the facts of that time; send and change nothing."""
+    from backhaul.pipeline.replaying import replay_decisions
+
+    chosen = settings()
+    names = [merchant] if merchant else sorted(chosen.merchants)
+    try:
+        whole = parse_range(start, end, utc_now())
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    store = Store(chosen.store_url()).ready()
+    try:
+        replays = [replay_decisions(store, name, chosen.merchant(name), whole) for name in names]
+    finally:
+        store.close()
+    if as_json:
+        print_json([{"merchant": one.merchant, "replayed": one.replayed, "differences": [d.row() for d in one.differences]} for one in replays])
+        return
+    for one in replays:
+        title = f"{one.merchant}: {one.replayed} decisions replayed, {len(one.differences)} differ"
+        print_rows([d.row() for d in one.differences], as_json=False, title=title, empty="none would be decided differently")

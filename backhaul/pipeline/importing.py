@@ -1,0 +1,55 @@
+"""Figures from a file, on their way in: each belongs to a return that Loop has and that goes to that warehouse, or none is taken in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from backhaul.connectors.airhouse.figures import BadFiguresError, BadRow, Figures, as_receipts
+from backhaul.pipeline import intake
+from backhaul.pipeline.receiving import take_in
+from backhaul.pipeline.session import Session
+from backhaul.store import bulk
+from backhaul.store.tables import returns, rmas
+
+WAREHOUSE = "airhouse"
+
+
+def find_returns(session: Session, figures: Sequence[Figures]) -> None:
+    """Read the returns that the store does not have from Loop, one call each: older ones, which changed before the first sync looked."""
+    known = _warehouses(session, figures)
+    for one in figures:
+        if one.return_id in known or not one.return_id.isdigit():
+            continue
+        intake.load(session, intake.check(session, intake.keep_news(session, session.loop.details(one.return_id), "details")))
+
+
+def take_in_figures(session: Session, figures: Sequence[Figures], file: str) -> None:
+    """Take a file's figures in as receipts, all in one transaction. Raises BadFiguresError when one of them belongs to no return of ours."""
+    known = _warehouses(session, figures)
+    bad = [
+        BadRow(one.row, "external_id", f"Loop shows no return {one.return_id}; it is the Loop return id that is wanted")
+        for one in figures
+        if one.return_id not in known
+    ]
+    bad += [
+        BadRow(one.row, "external_id", f"return {one.return_id} goes to {known[one.return_id]}, not to {WAREHOUSE}")
+        for one in figures
+        if known.get(one.return_id, WAREHOUSE) != WAREHOUSE
+    ]
+    if bad:
+        raise BadFiguresError(file, bad)
+    query = sa.select(rmas.c.rma_key, rmas.c.rma_id).where(rmas.c.merchant == session.merchant, rmas.c.rma_id.is_not(None))
+    with session.store.read() as connection:
+        rows = bulk.select_by_keys(connection, query, rmas.c.rma_key, [one.return_id for one in figures])
+        rma_ids = {row.rma_key: row.rma_id for row in rows}
+    session.run.add("returns_in_file", len(figures))
+    take_in(session, WAREHOUSE, as_receipts(figures, rma_ids), channel="file")
+
+
+def _warehouses(session: Session, figures: Sequence[Figures]) -> dict[str, str]:
+    query = sa.select(returns.c.return_id, returns.c.warehouse).where(returns.c.merchant == session.merchant)
+    with session.store.read() as connection:
+        rows = bulk.select_by_keys(connection, query, returns.c.return_id, [one.return_id for one in figures])
+        return {row.return_id: row.warehouse for row in rows}

@@ -1,0 +1,188 @@
+"""The routes (DESIGN.md, section 7): verify, keep durably, answer. Nothing here waits for a vendor or for a run.
+
+| answer | when | stored |
+|---|---|---|
+| 200 | kept, or kept before | yes |
+| 400 | proven, but no JSON object that the vendor could have sent | no |
+| 401 | unknown merchant, no secret, or a wrong proof: all the same | no |
+| 413, 415 | over 1 MiB; not JSON by its content type | no |
+| 503 | the store is away: come back later | no |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import msgspec
+import sqlalchemy as sa
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from backhaul.errors import StoreError, StructuralError
+from backhaul.pipeline.session import Clock
+from backhaul.receiver.admission import SOURCES, Door
+from backhaul.receiver.dispatcher import Dispatcher
+from backhaul.receiver.metrics import Metrics
+from backhaul.receiver.readings import as_events
+from backhaul.receiver.writer import Writer
+from backhaul.store import events
+from backhaul.store.engine import Store
+
+LONGEST_BODY = 1 << 20  # bytes
+_STORE_PATIENCE = 10.0  # seconds; Loop retries, so a store that hangs is soon answered with 503
+_COME_BACK = {"Retry-After": "30"}
+
+log = logging.getLogger(__name__)
+
+
+class _Refusal(Exception):  # noqa: N818 - an answer, not an error of ours
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        self.status, self.message, self.headers = status, message, headers
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts that the routes use."""
+
+    store: Store
+    door: Door
+    writer: Writer
+    dispatcher: Dispatcher | None
+    metrics: Metrics
+    clock: Clock
+    oldest_allowed: timedelta
+
+
+def make_app(service: Service, on_stop: Callable[[], None] = lambda: None) -> Starlette:
+    """The ASGI application. Its lifespan starts the writer and the dispatcher, and at the end drains both."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        service.writer.start()
+        if service.dispatcher is not None:
+            service.dispatcher.start()
+        log.info("receiving", extra={"fields": {"entrances": len(service.door.entrances)}})
+        yield
+        await run_in_threadpool(service.writer.stop)
+        if service.dispatcher is not None:
+            await run_in_threadpool(service.dispatcher.stop)
+        on_stop()
+        log.info("stopped")
+
+    routes = [
+        Route("/webhooks/{merchant}/{source}", _webhook(service), methods=["POST"]),
+        Route("/healthz", _healthz, methods=["GET"]),
+        Route("/readyz", _readyz(service), methods=["GET"]),
+        Route("/metrics", _metrics(service), methods=["GET"]),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def _webhook(service: Service) -> Callable[[Request], object]:
+    async def endpoint(request: Request) -> Response:
+        merchant, source = request.path_params["merchant"], request.path_params["source"]
+        if source not in SOURCES:
+            return _answer(404, "no such source")
+        began = time.perf_counter()
+        try:
+            raw = await _body(request)
+            began = time.perf_counter()
+            await _accept(service, merchant, source, request, raw)
+            response = _answer(200, "kept")
+        except _Refusal as refusal:
+            response = _answer(refusal.status, refusal.message, refusal.headers)
+        service.metrics.requests.labels(source, str(response.status_code)).inc()
+        service.metrics.seconds.observe(time.perf_counter() - began)
+        return response
+
+    return endpoint
+
+
+async def _body(request: Request) -> bytes:
+    """The raw body. Refuses what is too long, before it is read where its length is told, and what does not call itself JSON."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise _Refusal(415, "send application/json")
+    told = request.headers.get("content-length", "")
+    if told.isdecimal() and len(told) < 20 and int(told) > LONGEST_BODY:
+        raise _Refusal(413, "the body is over 1 MiB")
+    raw = bytearray()
+    try:
+        async for chunk in request.stream():
+            raw += chunk
+            if len(raw) > LONGEST_BODY:
+                raise _Refusal(413, "the body is over 1 MiB")
+    except ClientDisconnect:
+        raise _Refusal(400, "the body was cut off") from None
+    return bytes(raw)
+
+
+async def _accept(service: Service, merchant: str, source: str, request: Request, raw: bytes) -> None:
+    now = service.clock()
+    if not service.door.admits(merchant, source, request.headers, raw, now):
+        log.warning("refused", extra={"fields": {"source": source, "bytes": len(raw)}})
+        raise _Refusal(401, "unauthorized")
+    try:
+        arrived = as_events(merchant, source, raw, now)
+    except StructuralError:
+        log.warning("not readable", extra={"fields": {"merchant": merchant, "source": source, "bytes": len(raw)}})
+        raise _Refusal(400, "not a webhook's JSON") from None
+    try:
+        async with asyncio.timeout(_STORE_PATIENCE):
+            await service.writer.keep(arrived)
+    except (StoreError, TimeoutError):
+        raise _Refusal(503, "the store is away, come back later", _COME_BACK) from None
+    service.metrics.events.labels(merchant, source).inc(len(arrived))
+    for event in arrived:
+        fields = {"merchant": merchant, "source": source, "topic": event.topic, "record": event.record_key}
+        log.info("kept", extra={"fields": fields})
+
+
+async def _healthz(_: Request) -> Response:
+    return Response(b'{"status":"alive"}', media_type="application/json")
+
+
+def _readyz(service: Service) -> Callable[[Request], object]:
+    async def endpoint(_: Request) -> Response:
+        try:
+            async with asyncio.timeout(_STORE_PATIENCE):
+                waiting, oldest_at = await run_in_threadpool(_backlog, service)
+        except (StoreError, sa.exc.SQLAlchemyError, TimeoutError):
+            return _json(503, {"status": "red", "store": "away"})
+        age = (service.clock() - oldest_at).total_seconds() if oldest_at is not None else 0.0
+        is_working = service.dispatcher is None or service.dispatcher.is_alive
+        is_ready = is_working and age <= service.oldest_allowed.total_seconds()
+        found = {"status": "ready" if is_ready else "red", "store": "up", "waiting": waiting, "oldest_seconds": round(age, 1)}
+        return _json(200 if is_ready else 503, found | {"dispatcher": "alive" if is_working else "dead"})
+
+    return endpoint
+
+
+def _backlog(service: Service) -> tuple[int, datetime | None]:
+    with service.store.read() as connection:
+        found = events.backlog(connection, service.clock())
+    return sum(one.waiting for one in found), min((one.oldest_at for one in found), default=None)
+
+
+def _metrics(service: Service) -> Callable[[Request], object]:
+    async def endpoint(_: Request) -> Response:
+        return Response(await run_in_threadpool(service.metrics.text), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return endpoint
+
+
+def _answer(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    return _json(status, {"status" if status == 200 else "error": message}, headers)
+
+
+def _json(status: int, value: Mapping[str, object], headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(value), status, headers, "application/json")

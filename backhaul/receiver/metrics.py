@@ -1,0 +1,124 @@
+"""What Prometheus reads: counters of this process, and the store's own numbers, asked for at most every ten seconds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from backhaul.errors import StoreError
+from backhaul.pipeline.session import Clock
+from backhaul.store import events
+from backhaul.store.engine import Store
+from backhaul.store.tables import deliveries, quarantine, watermarks
+
+_KEPT_SECONDS = 10.0
+
+
+class Metrics:
+    """The metrics of one service."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "backhaul_webhook_requests_total", "Webhook requests by answer.", ("source", "status"), registry=self.registry
+        )
+        self.events = Counter(
+            "backhaul_events_total", "Events stored, duplicates included.", ("merchant", "source"), registry=self.registry
+        )
+        self.seconds = Histogram(
+            "backhaul_webhook_seconds",
+            "From a request's last byte to its answer.",
+            buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0),
+            registry=self.registry,
+        )
+        self.vendor_seconds = Histogram(
+            "backhaul_vendor_seconds",
+            "Latency of calls to vendors.",
+            ("vendor", "operation", "status"),
+            buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0),
+            registry=self.registry,
+        )
+        self.registry.register(_Stored(store, clock))
+
+    def observe(self, vendor: str, operation: str, status: int, seconds: float) -> None:
+        """Note one call to a vendor (see `connectors.http.Observe`)."""
+        self.vendor_seconds.labels(vendor, operation, str(status)).observe(seconds)
+
+    def text(self) -> bytes:
+        """Everything, in Prometheus's format."""
+        return generate_latest(self.registry)
+
+
+class _Stored(Collector):
+    """Gauges read from the store. When it cannot be read they are absent, and `backhaul_store_up` is 0."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+        self._lock = threading.Lock()
+        self._read_at = float("-inf")
+        self._families: list[Metric] = []
+
+    def describe(self) -> Iterator[Metric]:
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        with self._lock:
+            if time.monotonic() - self._read_at > _KEPT_SECONDS:
+                self._families = self._read()
+                self._read_at = time.monotonic()
+            yield from self._families
+
+    def _read(self) -> list[Metric]:
+        try:
+            with self._store.read() as connection:
+                gauges = [self._backlog_age(connection), self._backlog_size(connection), self._lag(connection)]
+                gauges += [_deliveries(connection), _quarantine(connection)]
+        except (StoreError, sa.exc.SQLAlchemyError):
+            return [GaugeMetricFamily("backhaul_store_up", "Whether the store can be read.", value=0)]
+        return [GaugeMetricFamily("backhaul_store_up", "Whether the store can be read.", value=1), *gauges]
+
+    def _backlog_size(self, connection: sa.Connection) -> Metric:
+        gauge = GaugeMetricFamily("backhaul_events_waiting", "Events that no run has taken in.", labels=("merchant",))
+        for one in events.backlog(connection, self._clock()):
+            gauge.add_metric((one.merchant,), one.waiting)
+        return gauge
+
+    def _backlog_age(self, connection: sa.Connection) -> Metric:
+        gauge = GaugeMetricFamily("backhaul_events_oldest_seconds", "Age of the oldest event that waits.", labels=("merchant",))
+        for one in events.backlog(connection, self._clock()):
+            gauge.add_metric((one.merchant,), (self._clock() - one.oldest_at).total_seconds())
+        return gauge
+
+    def _lag(self, connection: sa.Connection) -> Metric:
+        gauge = GaugeMetricFamily(
+            "backhaul_watermark_lag_seconds", "Time since the newest source time taken in.", labels=("merchant", "source")
+        )
+        for row in connection.execute(sa.select(watermarks)):
+            gauge.add_metric((row.merchant, row.source), (self._clock() - row.high_water_at).total_seconds())
+        return gauge
+
+
+def _deliveries(connection: sa.Connection) -> Metric:
+    gauge = GaugeMetricFamily(
+        "backhaul_deliveries", "Writes owed to vendors, by how far they have come.", labels=("merchant", "kind", "state")
+    )
+    keys = (deliveries.c.merchant, deliveries.c.kind, deliveries.c.state)
+    for row in connection.execute(sa.select(*keys, sa.func.count().label("number")).group_by(*keys)):
+        gauge.add_metric((row.merchant, row.kind, row.state), row.number)
+    return gauge
+
+
+def _quarantine(connection: sa.Connection) -> Metric:
+    gauge = GaugeMetricFamily("backhaul_quarantined", "Records in quarantine.", labels=("merchant", "source"))
+    keys = (quarantine.c.merchant, quarantine.c.source)
+    query = sa.select(*keys, sa.func.count().label("number")).where(quarantine.c.released_at.is_(None)).group_by(*keys)
+    for row in connection.execute(query):
+        gauge.add_metric((row.merchant, row.source), row.number)
+    return gauge

@@ -1,0 +1,145 @@
+"""dlt on the same pages: run by the Python of dlt's own environment, `python -m benchmarks.contestant_dlt JOB`.
+
+Settings after dlt's own performance guide: whole pages are yielded, every column is declared so that none is inferred, only the wanted
+fields are handed on, nesting is switched off (lines are a table of their own, fed from the same pages), tables merge on the store's keys,
+buffers are large, normalising has a process for each core, orjson is installed, and of the file formats that a destination takes the fastest
+one measured is used (`FASTEST`).
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.job import Job, Taken, read_job, tell
+
+FASTEST = {"sqlite": "parquet", "postgresql": "parquet"}
+MONEY = (
+    *("return_product_total", "return_discount_total", "return_tax_total", "return_total", "return_credit_total"),
+    *("exchange_total", "gift_card", "handling_fee", "refund", "upsell"),
+)
+TIMES = ("created_at", "updated_at", "edited_at")
+TEXTS = (
+    *("id", "state", "order_id", "order_name", "outcome", "currency", "carrier", "tracking_number", "label_status"),
+    *("destination_id", "was_processed"),
+)
+LINE_TEXTS = (
+    *("return_id", "line_item_id", "sku", "barcode", "title", "product_id", "variant_id"),
+    *("return_reason", "parent_return_reason", "outcome"),
+)
+LINE_MONEY = ("price", "discount", "tax", "refund")
+
+
+def settings(folder: str) -> dict[str, str]:
+    """dlt's configuration, as the environment variables that it reads."""
+    return {
+        "DLT_DATA_DIR": folder,
+        "DLT_PROJECT_DIR": folder,
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+        "RUNTIME__LOG_LEVEL": "CRITICAL",
+        "NORMALIZE__WORKERS": str(os.cpu_count() or 1),
+        "DATA_WRITER__BUFFER_MAX_ITEMS": "20000",
+        "DATA_WRITER__FILE_MAX_ITEMS": "20000",  # several files, so that the workers share them
+        "DATA_WRITER__DISABLE_COMPRESSION": "true",
+    }
+
+
+def columns(texts: tuple[str, ...], money: tuple[str, ...], times: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """Column hints: names and types, so that nothing is inferred."""
+    kinds = [(texts, {"data_type": "text"}), (money, {"data_type": "decimal", "precision": 18, "scale": 4}), (times, {"data_type": "timestamp"})]
+    return {name: {"name": name, "nullable": True, **kind} for names, kind in kinds for name in names}
+
+
+def pages(job: Job) -> Iterator[list[dict[str, Any]]]:
+    """Every page of every state, as the floor reads them."""
+    import orjson
+    import requests
+
+    with requests.Session() as client:
+        client.headers["X-Authorization"] = job.key
+        for state in job.states:
+            end, is_more = job.end, True
+            while is_more:
+                page = orjson.loads(client.get(job.url, params=job.params(state, end), timeout=60).content)
+                yield page["returns"]
+                is_more = bool(page["nextPageUrl"])
+                end = page["returns"][-1]["updated_at"] if is_more else end
+
+
+def load(job: Job, file_format: str) -> Taken:
+    """Load every page by one pipeline run."""
+    os.environ.update(settings(job.folder))
+    import dlt
+
+    wanted, wanted_of_line = (*TEXTS, *MONEY, *TIMES), (*LINE_TEXTS[1:], *LINE_MONEY, "returned_at")
+    seen = 0
+
+    @dlt.resource(selected=False)
+    def loop_pages() -> Iterator[list[dict[str, Any]]]:
+        yield from pages(job)
+
+    merge: dict[str, Any] = {"write_disposition": {"disposition": "merge", "strategy": _strategy(job.store)}, "max_table_nesting": 0}
+
+    @dlt.transformer(data_from=loop_pages, name="returns", primary_key="id", columns=columns(TEXTS, MONEY, TIMES), **merge)
+    def returns(page: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+        nonlocal seen
+        seen += len(page)
+        yield [{name: _text(record.get(name), name) for name in wanted} for record in page]
+
+    @dlt.transformer(
+        data_from=loop_pages,
+        name="return_lines",
+        primary_key=["return_id", "line_item_id"],
+        columns=columns(LINE_TEXTS, LINE_MONEY, ("returned_at",)),
+        **merge,
+    )
+    def return_lines(page: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+        yield [
+            {"return_id": record["id"], **{name: _text(line.get(name), name) for name in wanted_of_line}}
+            for record in page
+            for line in record["line_items"]
+        ]
+
+    @dlt.source(name="loop")
+    def source() -> Any:
+        return loop_pages, returns, return_lines
+
+    started, cpu = time.perf_counter(), _cpu()
+    pipeline = dlt.pipeline("bench", destination=_destination(job.store), dataset_name=_dataset(job.store))
+    pipeline.run(source(), loader_file_format=file_format)  # type: ignore[arg-type]
+    return Taken(seen, time.perf_counter() - started, _cpu() - cpu)
+
+
+def _text(value: Any, name: str) -> Any:
+    """Ids are texts in the store; an integer here and a text there would make dlt add a second column."""
+    return str(value) if isinstance(value, int) and name not in MONEY else value
+
+
+def _strategy(store: str) -> str:
+    return "upsert" if store.startswith("postgresql") else "delete-insert"  # the only one for SQLite
+
+
+def _destination(store: str) -> Any:
+    import dlt
+
+    if store.startswith("postgresql"):
+        return dlt.destinations.postgres(store.replace("+psycopg", ""))
+    return dlt.destinations.sqlalchemy(store)
+
+
+def _dataset(store: str) -> str:
+    return "public" if store.startswith("postgresql") else "main"
+
+
+def _cpu() -> float:
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in both)
+
+
+if __name__ == "__main__":
+    job = read_job(sys.argv[1])
+    tell(load(job, sys.argv[2] if len(sys.argv) > 2 else FASTEST["postgresql" if job.store.startswith("postgresql") else "sqlite"]))
