@@ -23,11 +23,11 @@ def sync(merchant: str, config: str | None = None, trigger: str = "schedule") ->
             pull_returns(session, window, completes=window)
             compare_asn(session, window)
         decide_returns(session)
-        deliver_due(session)
+        has_acted = deliver_due(session)
         for warehouse in session.warehouses:
             load_receipts(session, poll_warehouse(session, warehouse))
         decide_returns(session)
-        if deliver_due(session):
+        if deliver_due(session) or has_acted:
             pull_returns(session, what_came_since(session), states=SHOWS_OUR_ACTS)
         decide_returns(session)
         notice_what_hangs(session)

@@ -24,8 +24,10 @@ def decide_returns(session: Session) -> None:
 
 @step("deliver-due")
 def deliver_due(session: Session) -> bool:
-    """Drain the outbox; returns whether Loop accepted anything that it will now show."""
-    return Courier(session).drain() > 0
+    """Drain the outbox; returns whether Loop accepted a process or a flag, which it will now show."""
+    courier = Courier(session)
+    courier.drain()
+    return courier.acts > 0
 
 
 @step("retry-deliveries")

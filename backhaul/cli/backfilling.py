@@ -65,7 +65,7 @@ def backfill(
     if as_json:
         print_json([{"merchant": merchant, "error": done[0].error, "counts": done[0].counts, "windows_failed": rows}])
     else:
-        _show(done[0], rows)
+        _show(done[0], standing, rows)
     raise typer.Exit(report_failures(done))
 
 
@@ -76,9 +76,20 @@ def _what_it_does(merchant: str, scope: Scope, act: bool) -> str:
     return f"Backfill of {merchant}, {span}: it reads and records only; no RMA is created and no decision sent (--act does that)."
 
 
-def _show(done: Done, failed: list[dict[str, Any]]) -> None:
-    names = ("windows_completed", "windows_failed", "windows_done_before", "records_in", "records_out", "unchanged", "quarantined", "delivered")
-    print_rows([done.row(names)], as_json=False, title="Backfill")
+def _show(done: Done, standing: windows.Standing, failed: list[dict[str, Any]]) -> None:
+    row = {
+        "merchant": done.merchant,
+        "state": "failed" if done.error else "done",
+        "windows": standing.total,
+        "completed": standing.states[windows.COMPLETED],
+        "failed": len(failed),
+        "done_before": done.counts.get("windows_done_before", 0),
+        "in": standing.records_in,
+        "out": standing.records_out,
+        "quarantined": standing.quarantined,
+        "delivered": done.counts.get("delivered", 0),
+    }
+    print_rows([row], as_json=False, title="Backfill")
     if failed:
         print_rows(failed, as_json=False, title="\nWindows that failed")
 

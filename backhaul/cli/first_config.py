@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from backhaul.errors import ConfigError
 LOOP_URL = "https://api.loopreturns.com/api/2026-07"  # v1 is an alias of this version; naming it keeps a change of version ours
 MASONHUB_URL = "https://app.masonhub.co/{slug}/api/v1"
 STORE_VARIABLE = "BACKHAUL_STORE_URL"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")  # as the config wants it; it becomes a table's name in the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ def write(file: Path, answers: Answers, *, is_forced: bool = False) -> None:
     """
     if os.path.lexists(file) and not is_forced:
         raise ConfigError(f"{file} is there already and was left as it is; --force replaces it, --config names another")
+    if not _NAME.fullmatch(answers.merchant):
+        raise ConfigError(f"--merchant: {answers.merchant!r} is not a short name of small letters, digits, - and _")
     draft = file.with_name(f".{file.name}.draft")
     try:
         draft.unlink(missing_ok=True)

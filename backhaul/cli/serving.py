@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +11,10 @@ from backhaul.cli.app import Chosen, app, settings
 from backhaul.cli.running import runner
 from backhaul.pipeline.session import check_secrets
 from backhaul.store.engine import Store
+
+if TYPE_CHECKING:
+    from backhaul.connectors.http import Observe
+    from backhaul.receiver.dispatcher import Work
 
 
 @app.command()
@@ -23,7 +25,7 @@ def serve(
 ) -> None:
     """Receive webhooks from Loop and the warehouses, and act on them within seconds."""
     from backhaul.receiver import logs
-    from backhaul.receiver.service import make_service
+    from backhaul.receiver.service import make_service, with_worker
     from backhaul.receiver.service import serve as serve_until_told
 
     chosen = settings()
@@ -31,34 +33,17 @@ def serve(
     logs.set_up()
     store = Store(chosen.store_url()).ready()
     try:
-        work = _Work()
-        service = make_service(chosen, store, work, oldest_allowed=timedelta(seconds=ready_limit))
-        work.warm_up(service.metrics.observe)
-        serve_until_told(service, host, port)
+        service = make_service(chosen, store, oldest_allowed=timedelta(seconds=ready_limit))
+        serve_until_told(with_worker(service, Chosen.config, _work), host, port)
     finally:
         store.close()
 
 
-class _Work:
-    """Takes in a merchant's events as a flow run. What takes seconds to import is loaded while the server already answers."""
+def _work(config: str | None, observe: Observe) -> Work:
+    """What the worker's process does with a merchant's events: a flow run. All that takes seconds to import is loaded before the first."""
+    from backhaul.pipeline.eventing import warm_up
+    from flows import events, recorded
 
-    def __init__(self) -> None:
-        self._flow: Any = None
-        self._is_warm = threading.Event()
-
-    def __call__(self, merchant: str) -> object:
-        self._is_warm.wait()
-        return runner(self._flow)(merchant, config=Chosen.config, trigger="webhook")
-
-    def warm_up(self, observe: Callable[[str, str, int, float], None]) -> None:
-        """Begin to load what a run needs; `observe` is told of every call to a vendor."""
-        threading.Thread(target=self._load, args=(observe,), name="warm-up", daemon=True).start()
-
-    def _load(self, observe: Callable[[str, str, int, float], None]) -> None:
-        from backhaul.pipeline.eventing import warm_up
-        from flows import events, recorded
-
-        recorded.observe = observe
-        self._flow = events.handle_events
-        self._is_warm.set()
-        warm_up()
+    recorded.observe = observe
+    warm_up()
+    return lambda merchant: runner(events.handle_events)(merchant, config=config, trigger="webhook")

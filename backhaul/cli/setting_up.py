@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated
@@ -17,6 +18,9 @@ from backhaul.cli import first_config
 from backhaul.cli.app import Chosen, Json, app, settings
 from backhaul.cli.output import print_json, print_rows
 from backhaul.errors import ConfigError
+from backhaul.pipeline.connecting import connect as connect_merchant
+from backhaul.pipeline.diagnosis import diagnose
+from backhaul.pipeline.findings import Finding
 
 
 class _Warehouse(StrEnum):
@@ -46,11 +50,11 @@ def init(
     if os.path.lexists(file) and not force:  # before anybody answers questions in vain
         raise ConfigError(f"{file} is there already and was left as it is; --force replaces it, --config names another")
     name = merchant or _ask("--merchant", "Merchant, as a short name")
-    chosen = warehouse.value if warehouse else _ask("--warehouse", "Warehouse (masonhub or airhouse)", "masonhub")
+    chosen = warehouse.value if warehouse else _ask("--warehouse", "Warehouse (masonhub or airhouse)", "masonhub", _Warehouse)
     answers = first_config.Answers(
         merchant=name,
         warehouse=chosen,
-        mode=mode.value if mode else _ask("--mode", "Mode (shadow sends Loop nothing, live acts)", "shadow"),
+        mode=mode.value if mode else _ask("--mode", "Mode (shadow sends Loop nothing, live acts)", "shadow", _Mode),
         loop_url=loop_url or _ask("--loop-url", "Loop's base URL", first_config.LOOP_URL),
         warehouse_url=_masonhub_url(masonhub_slug, masonhub_url)
         if chosen == "masonhub"
@@ -72,10 +76,17 @@ def _masonhub_url(slug: str | None, url: str | None) -> str:
     return first_config.MASONHUB_URL.format(slug=slug)
 
 
-def _ask(option: str, question: str, default: str | None = None) -> str:
-    """Ask on a terminal. Elsewhere the default is the answer; where there is none, ConfigError names the option."""
+def _ask(option: str, question: str, default: str | None = None, choices: type[StrEnum] | None = None) -> str:
+    """Ask on a terminal, again for what is not among the `choices`. Elsewhere the default answers; ConfigError where there is none."""
+
+    def read(answer: str) -> str:
+        answer = answer.strip()
+        if choices is not None and answer not in list(choices):
+            raise typer.BadParameter(f"one of {', '.join(choices)}")
+        return answer
+
     if sys.stdin.isatty():
-        return str(typer.prompt(question, default=default)).strip()
+        return str(typer.prompt(question, default=default, value_proc=read))
     if default is None:
         raise ConfigError(f"{option} is missing, and there is no terminal to ask on")
     return default
@@ -87,16 +98,16 @@ def _tell_next(file: str, answers: first_config.Answers) -> None:
         typer.echo(f"  export {name}=...   # {source}")
     if file != config.DEFAULT_PATH:
         typer.echo(f"  export BACKHAUL_CONFIG={shlex.quote(os.path.abspath(file))}   # where this file is")
-    merchant = answers.merchant
-    typer.echo(
-        "\nThen:\n\n"
-        "  backhaul db upgrade                                 makes the store\n"
-        "  backhaul doctor                                     says what is missing, and how to put it right\n"
-        f"  backhaul sync {merchant:<38}pulls, checks and decides\n"
-        "  backhaul serve                                      receives webhooks, behind TLS at a URL of yours\n"
-        f"  backhaul connect {merchant} --public-url URL".ljust(54)
-        + "points the vendors there\n"
-    )
+    typer.echo("\nThen:\n")
+    for command, purpose in (
+        ("db upgrade", "makes the store"),
+        ("doctor", "says what is missing, and how to put it right"),
+        (f"sync {answers.merchant}", "pulls, checks and decides"),
+        ("serve", "receives webhooks, behind TLS at a URL of yours"),
+        (f"connect {answers.merchant} --public-url URL", "points the vendors there"),
+    ):
+        typer.echo(f"  backhaul {command:<40} {purpose}")
+    typer.echo()
     if answers.mode == "shadow":
         typer.echo('In shadow mode Loop is sent nothing. When its decisions convince you, set mode = "live".')
 
@@ -112,10 +123,8 @@ def connect(
     as_json: Json = False,
 ) -> None:
     """Register or re-activate the webhooks and callbacks that a merchant needs. Running it again changes nothing."""
-    from backhaul.pipeline import connecting
-
     mine = settings().merchant(merchant)
-    done = connecting.connect(merchant, mine, public_url, is_dry_run=dry_run, is_replacing=replace_callback)
+    done = connect_merchant(merchant, mine, public_url, is_dry_run=dry_run, is_replacing=replace_callback)
     if as_json:
         print_json(asdict(done) | {"is_dry_run": dry_run})
     else:
@@ -137,14 +146,25 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Check everything, and say of each thing that is wrong what to do. Exit 0: nothing failed. 1: something did. 2: the config."""
-    from backhaul.pipeline.diagnosis import diagnose
-
     found = diagnose(settings(), merchants or None, public_url=public_url)
     states = Counter(finding.state.value for finding in found)
     if as_json:
         print_json([asdict(finding) for finding in found])
     else:
-        columns = ("state", "check", "subject", "what", "remedy")
-        print_rows([asdict(finding) for finding in found], as_json=False, title="Doctor", columns=columns)
+        rows = [asdict(finding) for finding in found]
+        print_rows(rows, as_json=False, title="Doctor", columns=("state", "check", "subject", "what"))
+        _print_remedies(found)
         typer.echo(f"\n{states['ok']} ok, {states['warn']} to look at, {states['fail']} failed")
     raise typer.Exit(1 if states["fail"] else 0)
+
+
+def _print_remedies(found: Sequence[Finding]) -> None:
+    """Each remedy once, with all that it is for."""
+    remedies: dict[str, list[str]] = {}
+    for finding in found:
+        if finding.remedy:
+            remedies.setdefault(finding.remedy, []).append(f"{finding.check} ({finding.subject})")
+    if remedies:
+        typer.echo("\nWhat to do:")
+    for remedy, checks in remedies.items():
+        typer.echo(f"- {', '.join(checks)}: {remedy}")

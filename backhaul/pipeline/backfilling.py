@@ -19,6 +19,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from backhaul.connectors.base import ReturnBatch
 from backhaul.domain.windows import Window
@@ -37,7 +38,8 @@ _EPOCH = datetime(1970, 1, 5, tzinfo=UTC)  # a Monday
 
 log = logging.getLogger(__name__)
 
-DoWindow = Callable[[Session, Window], None]
+Proof = dict[str, Any]
+DoWindow = Callable[[Session, Window], Proof | None]  # what it returns is kept with the window
 
 
 class WindowsFailedError(BackhaulError):
@@ -53,21 +55,21 @@ def scope_of(merchant: str, whole: Window, acts: bool) -> Scope:
     return Scope(merchant, "backfill_act" if acts else "backfill", whole)
 
 
-def cut(whole: Window) -> list[Window]:
-    """The range in windows of at most `SPAN` on a grid of whole weeks, in order, without gap or overlap."""
+def cut(whole: Window, span: timedelta = SPAN) -> list[Window]:
+    """The range in windows of at most `span` on a fixed grid, in order, without gap or overlap."""
     pieces: list[Window] = []
     start = whole.start
     while start < whole.end:
-        end = min(_EPOCH + ((start - _EPOCH) // SPAN + 1) * SPAN, whole.end)
+        end = min(_EPOCH + ((start - _EPOCH) // span + 1) * span, whole.end)
         pieces.append(Window(start, end))
         start = end
     return pieces
 
 
-def lay_out(session: Session, scope: Scope, *, is_forced: bool) -> tuple[int, int]:
+def lay_out(session: Session, scope: Scope, *, is_forced: bool, span: timedelta = SPAN) -> tuple[int, int]:
     """Write the windows that are to be done; returns how many those are, and how many are done already."""
     with session.store.write(session.merchant) as connection:
-        todo, done = windows.lay_out(connection, scope, cut(scope.whole), is_forced=is_forced, now=session.clock())
+        todo, done = windows.lay_out(connection, scope, cut(scope.whole, span), is_forced=is_forced, now=session.clock())
     session.run.add("windows_planned", todo)
     session.run.add("windows_done_before", done)
     return todo, done
@@ -165,8 +167,9 @@ class Work:
     def _do(self, window: Window) -> None:
         aside = _aside(self.session)
         error: str | None = None
+        proof: Proof | None = None
         try:
-            self._do_window(aside, window)
+            proof = self._do_window(aside, window)
         except StoppedError:
             with self.session.store.write() as connection:
                 windows.give_back(connection, self.scope, self.session.run.run_id)
@@ -178,7 +181,7 @@ class Work:
             error = f"{failure.__class__.__name__}: {failure}"
         with self.session.store.write() as connection:
             run_id = self.session.run.run_id
-            windows.settle(connection, self.scope, window, run_id, aside.run.counts, self.session.clock(), error=error)
+            windows.settle(connection, self.scope, window, run_id, aside.run.counts, self.session.clock(), error=error, proof=proof)
         with self._counting:
             for name, count in aside.run.counts.items():
                 self.session.run.add(name, count)

@@ -1,4 +1,4 @@
-"""Decide: every return with news, and every hold that has fallen due, a few hundred in a transaction."""
+"""Decide: every return with news, and every hold that has fallen due, some thousand in a transaction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backhaul.store.decisions import write_plans
 from backhaul.store.facts import due_returns, read_facts
 from backhaul.store.tables import returns
 
-_AT_ONCE = 500
+_AT_ONCE = 2_000
 
 
 def decide_due(session: Session) -> Counter[str]:
@@ -28,9 +28,10 @@ def decide_due(session: Session) -> Counter[str]:
             if not due:
                 break
             warehouses = _warehouses(connection, session.merchant, due)
+            terms = {name: session.terms(name) for name in set(warehouses.values())}
             planned: list[tuple[ReturnFacts, Plan]] = []
             for facts in read_facts(connection, session.merchant, due):
-                planned.append((facts, plan(facts, session.terms(warehouses[facts.return_id]), now)))
+                planned.append((facts, plan(facts, terms[warehouses[facts.return_id]], now)))
             write_plans(
                 connection,
                 session.merchant,

@@ -27,7 +27,7 @@ from backhaul.connectors.base import Outcome, Verdict
 from backhaul.domain.announce import draft_from_json
 from backhaul.domain.backoff import MAX_ATTEMPTS, next_delay
 from backhaul.domain.words import DeliveryKind, DeliveryState, ExceptionKind
-from backhaul.errors import PermanentVendorError, RefusedError, UnauthorizedError, VendorError
+from backhaul.errors import PermanentVendorError, RefusedError, StructuralError, TransientVendorError, UnauthorizedError, VendorError
 from backhaul.pipeline import lookups
 from backhaul.pipeline.session import Session
 from backhaul.store import outbox
@@ -53,6 +53,7 @@ class Courier:
         self.session = session
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self.sleep = sleep
+        self.acts = 0  # processes and flags that Loop accepted, and will now show
 
     def drain(self) -> int:
         """Deliver everything that is due, and what falls due within moments; returns how many calls were accepted."""
@@ -66,7 +67,7 @@ class Courier:
                 return accepted
 
     def _claim(self) -> list[Delivery]:
-        with self.session.store.write() as connection:
+        with self.session.store.write(self.session.merchant) as connection:  # a decision must not change what is being claimed
             now = self.session.clock()
             for kinds, limit in ((_RMA_KINDS, self._batch_size()), (tuple(set(DeliveryKind) - set(_RMA_KINDS)), _LOOP_AT_ONCE)):
                 claimed = outbox.claim(connection, self.session.merchant, self.owner, now, limit, kinds)
@@ -109,6 +110,7 @@ class Courier:
         """Look up the uncertain ones, send the rest, and settle all."""
         started_at = self.session.clock()
         found, group = self._look_up([delivery for delivery in group if delivery.is_uncertain], group, started_at)
+        started_at = self.session.clock()
         with self.session.store.write() as connection:
             held = outbox.begin_attempts(connection, [delivery.delivery_id for delivery in group], self.owner, started_at)
         group = [delivery for delivery in group if delivery.delivery_id in held]
@@ -116,14 +118,22 @@ class Courier:
             return found
         try:
             outcomes = {outcome.return_id: outcome for outcome in self._send(group)}
-        except UnauthorizedError:
+        except UnauthorizedError as error:
+            self._note(group, "retry", error, started_at)
             raise
         except VendorError as error:
             if isinstance(error, PermanentVendorError) and len(group) > 1:  # one bad record must not sink the others
+                self._note(group, "retry", error, started_at)
                 return found + sum(self._attempt([delivery]) for delivery in group)
             self._settle_failure(group, error, started_at)
             return found
         return found + self._settle(group, outcomes, started_at)
+
+    def _note(self, group: Sequence[Delivery], outcome: str, error: VendorError, started_at: datetime) -> None:
+        """Keep a row of an attempt that settles nothing."""
+        with self.session.store.write(self.session.merchant) as connection:
+            for delivery in group:
+                outbox.note_attempt(connection, delivery, outcome, str(error), started_at, self.session.clock(), self.session.run.run_id)
 
     def _look_up(self, uncertain: Sequence[Delivery], group: Sequence[Delivery], started_at: datetime) -> tuple[int, list[Delivery]]:
         """Settle the uncertain deliveries whose effect is there, or that must still wait; returns how many were there, and those left to send."""
@@ -133,8 +143,9 @@ class Courier:
             answers = lookups.look_up(self.session, uncertain, started_at)
         except UnauthorizedError:
             raise
-        except VendorError as error:
-            self._settle_failure(uncertain, error, started_at, still_uncertain=True)
+        except (VendorError, StructuralError) as error:
+            failure = error if isinstance(error, VendorError) else TransientVendorError(str(error), is_certain=False)
+            self._settle_failure(uncertain, failure, started_at, still_uncertain=True)
             return 0, [delivery for delivery in group if not delivery.is_uncertain]
         now, run_id = self.session.clock(), self.session.run.run_id
         with self.session.store.write(self.session.merchant) as connection:
@@ -209,10 +220,12 @@ class Courier:
                     self.session.run.add("refused")
                     kind = _REFUSALS.get((delivery.kind, outcome.verdict), ExceptionKind.DELIVERY_REFUSED)
                     self._raise(connection, delivery, kind, outcome.message)
-                    mark_due(connection, self.session.merchant, [delivery.return_id])
                 else:
                     accepted += 1
+                    self.acts += delivery.kind in (DeliveryKind.LOOP_PROCESS, DeliveryKind.LOOP_FLAG)
                     self._resolve(connection, delivery)
+            # The news that proves an effect may have been taken in while its call was still under way.
+            mark_due(connection, self.session.merchant, [delivery.return_id for delivery in group])
         return accepted
 
     def _settle_failure(

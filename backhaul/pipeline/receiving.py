@@ -67,12 +67,10 @@ def _changes(session: Session, warehouse: str) -> tuple[ReceiptBatch, datetime |
     session.run.add("left_for_next_sync", len(keys) - len(asked))
     # A time from the future must not hide what comes before it.
     newest = max((at for at in news.receipts["as_of"] if at is not None and at <= now), default=None)
-    return joined([news, client.find(asked)] if asked else [news]), newest if taken_to is None or newest is None else max(newest, taken_to)
+    return joined([news, client.find(asked)] if asked else [news]), newest
 
 
-def take_in(
-    session: Session, warehouse: str, batch: ReceiptBatch, channel: str = "poll", high_water_at: datetime | None = None
-) -> None:
+def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str = "poll", high_water_at: datetime | None = None) -> None:
     """Check what is news in a batch and write it in one transaction; what breaks a critical rule is quarantined, and its return waits.
 
     `high_water_at` is how far the warehouse's list of changes has been read; it is noted with the rows.

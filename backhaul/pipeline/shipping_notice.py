@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from backhaul.connectors.loop.answers import AsnRow
 from backhaul.domain.windows import Window
 from backhaul.domain.words import ExceptionKind
-from backhaul.errors import UnauthorizedError, VendorError
+from backhaul.errors import StructuralError, UnauthorizedError, VendorError
 from backhaul.pipeline.session import Session
 from backhaul.store import bulk
 from backhaul.store.exceptions import raise_exception, resolve_exception
@@ -25,7 +25,7 @@ def pull(session: Session, window: Window) -> list[AsnRow]:
         return session.loop.asn(window.start.date(), window.end.date())
     except UnauthorizedError:
         raise
-    except VendorError:
+    except (VendorError, StructuralError):
         session.run.add("asn_unavailable")
         return []
 

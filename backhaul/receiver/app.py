@@ -30,9 +30,9 @@ from starlette.routing import Route
 from backhaul.errors import StoreError, StructuralError
 from backhaul.pipeline.session import Clock
 from backhaul.receiver.admission import SOURCES, Door
-from backhaul.receiver.dispatcher import Dispatcher
 from backhaul.receiver.metrics import Metrics
 from backhaul.receiver.readings import as_events
+from backhaul.receiver.worker import Worker
 from backhaul.receiver.writer import Writer
 from backhaul.store import events
 from backhaul.store.engine import Store
@@ -56,26 +56,25 @@ class Service:
     store: Store
     door: Door
     writer: Writer
-    dispatcher: Dispatcher | None
     metrics: Metrics
     clock: Clock
     oldest_allowed: timedelta
+    worker: Worker | None = None
 
 
-def make_app(service: Service, on_stop: Callable[[], None] = lambda: None) -> Starlette:
-    """The ASGI application. Its lifespan starts the writer and the dispatcher, and at the end drains both."""
+def make_app(service: Service) -> Starlette:
+    """The ASGI application. Its lifespan starts the writer and the worker, and at the end drains both."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         service.writer.start()
-        if service.dispatcher is not None:
-            service.dispatcher.start()
+        if service.worker is not None:
+            service.worker.start()
         log.info("receiving", extra={"fields": {"entrances": len(service.door.entrances)}})
         yield
         await run_in_threadpool(service.writer.stop)
-        if service.dispatcher is not None:
-            await run_in_threadpool(service.dispatcher.stop)
-        on_stop()
+        if service.worker is not None:
+            await run_in_threadpool(service.worker.stop)
         log.info("stopped")
 
     routes = [
@@ -159,10 +158,10 @@ def _readyz(service: Service) -> Callable[[Request], object]:
         except (StoreError, sa.exc.SQLAlchemyError, TimeoutError):
             return _json(503, {"status": "red", "store": "away"})
         age = (service.clock() - oldest_at).total_seconds() if oldest_at is not None else 0.0
-        is_working = service.dispatcher is None or service.dispatcher.is_alive
+        is_working = service.worker is None or service.worker.is_alive
         is_ready = is_working and age <= service.oldest_allowed.total_seconds()
         found = {"status": "ready" if is_ready else "red", "store": "up", "waiting": waiting, "oldest_seconds": round(age, 1)}
-        return _json(200 if is_ready else 503, found | {"dispatcher": "alive" if is_working else "dead"})
+        return _json(200 if is_ready else 503, found | {"worker": "alive" if is_working else "dead"})
 
     return endpoint
 

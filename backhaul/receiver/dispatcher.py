@@ -25,13 +25,22 @@ log = logging.getLogger(__name__)
 class Dispatcher:
     """Runs `work` for merchants with waiting events: one run a merchant at a time in this process; claims keep processes apart."""
 
-    def __init__(self, store: Store, merchants: Collection[str], work: Work, *, clock: Clock = utc_now, at_once: int = 2) -> None:
+    def __init__(
+        self,
+        store: Store,
+        merchants: Collection[str],
+        work: Work,
+        *,
+        clock: Clock = utc_now,
+        at_once: int = 2,
+        wake: threading.Event | None = None,
+    ) -> None:
         self._store = store
         self._merchants = frozenset(merchants)
         self._work = work
         self._clock = clock
         self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="events-run")
-        self._wake = threading.Event()
+        self._wake = wake or threading.Event()  # another process may hold the other end
         self._stopping = threading.Event()
         self._busy: set[str] = set()
         self._not_before: dict[str, float] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import signal
-import sys
+from dataclasses import replace
 from datetime import timedelta
 
 import uvicorn
@@ -14,30 +14,30 @@ from backhaul.config import Settings
 from backhaul.pipeline.session import Clock, utc_now
 from backhaul.receiver.admission import Door
 from backhaul.receiver.app import Service, make_app
-from backhaul.receiver.dispatcher import Dispatcher, Work
 from backhaul.receiver.metrics import Metrics
+from backhaul.receiver.worker import MakeWork, Worker
 from backhaul.receiver.writer import Writer
 from backhaul.store.engine import Store
 
-_SWITCH_INTERVAL = 0.0005  # seconds; a run's long computations let an answer through ten times sooner than by default
 _GRACE = 10  # seconds for requests under way when told to stop
 
 log = logging.getLogger(__name__)
 
 
-def make_service(
-    settings: Settings, store: Store, work: Work | None, *, oldest_allowed: timedelta = timedelta(minutes=5), clock: Clock = utc_now
-) -> Service:
-    """The service's parts. Without `work` events are only kept. Raises ConfigError when a secret cannot be resolved."""
-    door = Door(settings)
-    dispatcher = None if work is None else Dispatcher(store, settings.merchants, work, clock=clock)
-    writer = Writer(store, dispatcher.notify if dispatcher is not None else lambda: None)
-    return Service(store, door, writer, dispatcher, Metrics(store, clock), clock, oldest_allowed)
+def make_service(settings: Settings, store: Store, *, oldest_allowed: timedelta = timedelta(minutes=5), clock: Clock = utc_now) -> Service:
+    """The service's parts; without a worker, events are only kept. Raises ConfigError when a secret cannot be resolved."""
+    return Service(store, Door(settings), Writer(store), Metrics(store, clock), clock, oldest_allowed)
+
+
+def with_worker(service: Service, config: str | None, make_work: MakeWork) -> Service:
+    """The service with a process of its own that works on the events."""
+    worker = Worker(config, make_work, service.metrics.observe)
+    service.writer.on_kept = worker.notify
+    return replace(service, worker=worker)
 
 
 def serve(service: Service, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT; then answer what is under way, end the runs, and return. Raises SystemExit when the port is taken."""
-    sys.setswitchinterval(_SWITCH_INTERVAL)
     gc.freeze()  # what the imports left behind is never garbage, and need not be looked through again
     config = uvicorn.Config(
         make_app(service),

@@ -28,7 +28,7 @@ class Writer:
 
     def __init__(self, store: Store, on_kept: Callable[[], None] = lambda: None) -> None:
         self._store = store
-        self._on_kept = on_kept
+        self.on_kept = on_kept
         self._queue: deque[_Waiter] = deque()
         self._wake = threading.Condition()
         self._is_stopping = False
@@ -66,7 +66,7 @@ class Writer:
                 if not loop.is_closed():
                     loop.call_soon_threadsafe(_resolve, waiting, failure)
             if failure is None:
-                self._on_kept()
+                self.on_kept()
 
     def _next_group(self) -> list[_Waiter]:
         with self._wake:

@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -133,12 +134,13 @@ def _endpoint(world: World, vendor: Vendor, operation: Operation, connections: C
                 reply = _answer(world, vendor, operation, call)
             final = reply if fault is None else _struck(fault, reply)
             _record(world, operation, call, request, final, fault)
+            told_at = format_datetime(world.clock.now, usegmt=True)  # the vendor's own clock, as a server tells it
         wait = fault.seconds if fault is not None and fault.kind in ("hang", "slow") else reply.delay if reply is not None else 0.0
         if wait > 0:
             await _wait(connections, wait)
         if final is None:
             return Dropped(connections)
-        return Response(final.body, final.status, final.headers, final.content_type)
+        return Response(final.body, final.status, {"Date": told_at} | final.headers, final.content_type)
 
     return endpoint
 

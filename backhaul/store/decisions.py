@@ -36,7 +36,7 @@ def write_plans(
     """Write plans in the caller's transaction, and mark their returns as no longer due."""
     changed = [(facts, plan) for facts, plan in planned if _says_more(facts, plan)]
     _write_decisions(connection, merchant, changed, policy_hash, run_id, now)
-    _write_matches(connection, merchant, [(facts.return_id, plan) for facts, plan in planned])
+    _write_matches(connection, merchant, planned)
     for facts, plan in planned:
         _write_deliveries(connection, merchant, facts, plan, warehouses[facts.return_id], run_id, now)
     _write_exceptions(connection, merchant, planned, run_id, now)
@@ -74,10 +74,11 @@ def _write_decisions(
     bulk.insert(connection, decisions, _DECISION, rows)
 
 
-def _write_matches(connection: sa.Connection, merchant: str, planned: Sequence[tuple[str, Plan]]) -> None:
-    bulk.delete(connection, matches, merchant, "return_id", [return_id for return_id, _ in planned])
+def _write_matches(connection: sa.Connection, merchant: str, planned: Sequence[tuple[ReturnFacts, Plan]]) -> None:
+    bulk.delete(connection, matches, merchant, "return_id", [facts.return_id for facts, _ in planned if facts.standing is not None])
     rows: list[tuple[Any, ...]] = []
-    for return_id, plan in planned:
+    for facts, plan in planned:
+        return_id = facts.return_id
         for number, line in enumerate(plan.match.lines):
             discrepancy = None if line.outcome in _NO_DISCREPANCY else line.outcome.value
             rows.append((merchant, return_id, number, line.line_item_id, line.sku, line.outcome.value, discrepancy, 1))

@@ -29,6 +29,9 @@ from backhaul.store.tables import (
     rmas,
 )
 
+# The columns that a decision needs: a backfill decides a million returns, and amounts cost more to read than all the rest.
+_HEAD = ("return_id", "loop_state", "first_state", "order_name", "tracking_number", "is_history", "first_seen_at")
+_LINE = ("return_id", "line_item_id", "sku", "return_reason")
 _FINAL = (DecisionKind.PROCESS.value, DecisionKind.FLAG.value)
 
 
@@ -49,26 +52,28 @@ def due_returns(connection: sa.Connection, merchant: str, now: datetime, after: 
 
 def read_facts(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> list[ReturnFacts]:
     """All that is known of these returns."""
-    heads = _rows(connection, returns, merchant, "return_id", return_ids)
-    lines = _grouped(_rows(connection, return_lines, merchant, "return_id", return_ids), "return_id")
+    heads = _rows(connection, returns, merchant, "return_id", return_ids, _HEAD)
+    lines: defaultdict[str, list[Line]] = defaultdict(list)
+    for owner, *line in _rows(connection, return_lines, merchant, "return_id", return_ids, _LINE):
+        lines[owner].append(Line(*line))
     owed = _grouped(_rows(connection, deliveries, merchant, "return_id", return_ids), "return_id")
     rma_rows = {row.rma_key: row for row in _rows(connection, rmas, merchant, "rma_key", return_ids)}
     with_rma = list(rma_rows)
     told = {row.rma_key: row for row in _rows(connection, receipts, merchant, "rma_key", with_rma)}
     units = _grouped(_rows(connection, receipt_lines, merchant, "rma_key", with_rma), "rma_key")
     taken = _grouped(_rows(connection, decisions, merchant, "return_id", return_ids), "return_id")
-    ordinals = _ordinals(connection, merchant, heads)
+    ordinals = _ordinals(connection, merchant, [row for row in heads if not row.is_history])
     return [
         ReturnFacts(
             return_id=row.return_id,
             loop_state=LoopState(row.loop_state),
             first_state=LoopState(row.first_state),
             order_name=row.order_name,
-            ordinal=ordinals[row.return_id],
+            ordinal=ordinals.get(row.return_id, 1),  # history is never announced, so that its place does not matter
             tracking_number=row.tracking_number,
             is_history=row.is_history,
             first_seen_at=row.first_seen_at,
-            lines=tuple(Line(line.line_item_id, line.sku, line.return_reason) for line in lines[row.return_id]),
+            lines=tuple(lines[row.return_id]),
             rma=_rma(rma_rows[row.return_id], told.get(row.return_id), units[row.return_id]) if row.return_id in rma_rows else None,
             owed=_owed(owed[row.return_id]),
             standing=_standing(taken[row.return_id]),
@@ -77,8 +82,11 @@ def read_facts(connection: sa.Connection, merchant: str, return_ids: Sequence[st
     ]
 
 
-def _rows(connection: sa.Connection, table: sa.Table, merchant: str, column: str, keys: Sequence[str]) -> list[sa.Row[Any]]:
-    return list(bulk.select_by_keys(connection, sa.select(table).where(table.c.merchant == merchant), table.c[column], keys))
+def _rows(
+    connection: sa.Connection, table: sa.Table, merchant: str, column: str, keys: Sequence[str], only: Sequence[str] = ()
+) -> list[sa.Row[Any]]:
+    wanted = [table.c[name] for name in only or table.c.keys()]
+    return list(bulk.select_by_keys(connection, sa.select(*wanted).where(table.c.merchant == merchant), table.c[column], keys))
 
 
 def _grouped(rows: Iterable[sa.Row[Any]], column: str) -> defaultdict[str, list[sa.Row[Any]]]:

@@ -36,6 +36,7 @@ class Delivery:
     attempts: int
     is_uncertain: bool
     last_attempt_at: datetime | None
+    owner: str
 
 
 def claim(
@@ -94,6 +95,7 @@ def claim(
             row.attempts,
             row.is_uncertain or row.delivery_id in crashed,
             row.last_attempt_at,
+            owner,
         )
         for row in together
     ]
@@ -148,7 +150,7 @@ def settle(
     is_uncertain: bool = False,
     next_attempt_at: datetime | None = None,
 ) -> None:
-    """Write what came of an attempt, and its row in `delivery_attempts`."""
+    """Write what came of an attempt, and its row in `delivery_attempts`. A delivery whose lease was lost in between keeps its state."""
     values: dict[str, Any] = {
         "state": state.value,
         "is_uncertain": is_uncertain,
@@ -163,9 +165,18 @@ def settle(
         values["accepted_at"] = sa.func.coalesce(deliveries.c.accepted_at, sa.literal(now, Time()))
     if state is DeliveryState.CONFIRMED:
         values["confirmed_at"] = now
-    connection.execute(sa.update(deliveries).where(deliveries.c.delivery_id == delivery.delivery_id).values(values))
+    held = (deliveries.c.delivery_id == delivery.delivery_id) & (deliveries.c.lease_owner == delivery.owner)
+    connection.execute(sa.update(deliveries).where(held).values(values))
     row = connection.execute(sa.select(deliveries).where(deliveries.c.delivery_id == delivery.delivery_id)).one()
     _write_attempt(connection, row, outcome, code, message, started_at, now, run_id)
+
+
+def note_attempt(
+    connection: sa.Connection, delivery: Delivery, outcome: str, message: str, started_at: datetime, now: datetime, run_id: str
+) -> None:
+    """Write the row of an attempt after which the delivery stands as it did."""
+    row = connection.execute(sa.select(deliveries).where(deliveries.c.delivery_id == delivery.delivery_id)).one()
+    _write_attempt(connection, row, outcome, None, message, started_at, now, run_id)
 
 
 def release_lease(connection: sa.Connection, delivery_ids: Sequence[int], next_attempt_at: datetime) -> None:

@@ -22,9 +22,11 @@ from backhaul.sandbox.settings import config_env, config_toml
 from backhaul.store.engine import Store
 from backhaul.store.tables import deliveries, metadata
 from flows.deliver import deliver
-from flows.sync import sync
+from flows.recorded import recorded_run
+from flows.sync import pull_returns, sync
 from tasks.actions import decide_returns, deliver_due
 from tasks.receipts import load_receipts, poll_warehouse
+from tasks.returns import pending_windows
 
 COMMAND = Path(sys.executable).with_name("backhaul")
 Row = dict[str, Any]
@@ -162,18 +164,16 @@ class House:
 
 
 def prepare(house: House, merchant: str = "acme") -> None:
-    """Take the warehouse's news in and decide, but deliver nothing: what a run that ended here would leave behind."""
-    from flows.recorded import recorded_run
-
+    """Take all news in and decide, but deliver nothing: what a sync that ended here would leave behind."""
     with recorded_run("prepare", merchant, config=str(house.file), trigger="command") as session:
+        for window in pending_windows(session):
+            pull_returns(session, window, completes=window)
         load_receipts(session, poll_warehouse(session, "masonhub"))
         decide_returns(session)
 
 
 def drain(house: House, merchant: str = "acme") -> None:
     """One worker at the outbox, and nothing else."""
-    from flows.recorded import recorded_run
-
     with recorded_run("drain", merchant, config=str(house.file), trigger="command") as session:
         deliver_due(session)
 

@@ -18,7 +18,7 @@ def house(build: Callable[..., House], store_url: str) -> House:
     return build(store_url=store_url)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 12) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it never happened"
@@ -29,7 +29,8 @@ def test_i8_a_process_killed_at_any_moment_of_its_deliveries_loses_none_and_repe
     clean = [house.shop() for _ in range(14)]
     damaged = [house.shop() for _ in range(4)]
     house.world.fault("slow", "masonhub.create", seconds=0.4, times=1)
-    worker = house.start("sync")
+    prepare(house)
+    worker = house.start("deliver")
     wait_for(lambda: house.effects("masonhub.create") > 0)
     worker.kill()  # the warehouse has the RMAs, we never heard
     worker.wait()
@@ -41,7 +42,7 @@ def test_i8_a_process_killed_at_any_moment_of_its_deliveries_loses_none_and_repe
         house.receive(return_id, "damaged")
     prepare(house)
     house.world.fault("slow", "loop.*", seconds=0.1, times=None)
-    for done in (1, 3, 8, 12, 20):  # effects at Loop when the kill strikes
+    for done in (1, 9, 17):  # effects at Loop when the kill strikes
         worker = house.start("deliver")
         wait_for(lambda done=done: len(house.world.journal.writes("loop.process")) + house.effects("loop.note") + house.effects("loop.flag") >= done)
         worker.kill()
@@ -74,7 +75,9 @@ def test_a_process_claimed_and_never_begun_before_a_crash_is_sent_by_the_next_ru
     worker.wait()
     house.let_time_pass(timedelta(seconds=61))
     house.sync()
-    assert house.effects("loop.process", first) == house.effects("loop.process", second) == 1
+    assert house.effects("loop.process", second) == 1
+    assert house.effects("loop.process", first) == 1  # adopted, or sent again: Loop never had it, or has closed it
+    house.sync()
     assert house.state(second, "loop.process") == "confirmed"
 
 

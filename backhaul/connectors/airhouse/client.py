@@ -148,9 +148,8 @@ class Airhouse:
             answer = self.http.write(method, path, body, headers=headers, operation=operation)
         except RefusedError as refusal:
             return [Outcome(return_id, _VERDICTS.get(refusal.code or "", Verdict.REFUSED), refusal.code, str(refusal))]
-        (wire,), _ = receipts.decoded([answer]) if answer else ([ReturnWire()], [])
-        shows = parse.ident(wire.external_id) == return_id and status in (None, status_of(parse.text(wire.status)))
-        return [Outcome(return_id, Verdict.ACCEPTED)] if shows else []
+        mine = [wire for wire in receipts.decoded([answer])[0] if parse.ident(wire.external_id) == return_id]
+        return [Outcome(return_id, Verdict.ACCEPTED) for wire in mine if status in (None, status_of(parse.text(wire.status)))]
 
     def _find(self, return_id: str) -> ReturnWire | None:
         found, rejected = self._of(return_id)

@@ -1,0 +1,199 @@
+"""Replay: what was decided in a range, decided again by today's normalisation and policy on the facts of that time. Sends and changes nothing.
+
+| fact                  | as it was when the decision was taken                                                    |
+|-----------------------|------------------------------------------------------------------------------------------|
+| the return            | the newest version seen by then, its stored body normalised anew                         |
+| the receipt           | the newest event of the warehouse by then, its stored body normalised anew               |
+| an RMA without events | as it is stored now, if it was seen by then                                              |
+| an earlier decision   | left out: the question is what would be decided, not what stands                         |
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from backhaul.config import MerchantSettings
+from backhaul.connectors.base import ReceiptBatch
+from backhaul.connectors.loop.normalise import normalise
+from backhaul.domain import schema
+from backhaul.domain.plan import Line, ReturnFacts, Rma, Terms, plan, units_of
+from backhaul.domain.policy import Policy
+from backhaul.domain.reasons import Reasons
+from backhaul.domain.windows import Window
+from backhaul.domain.words import LoopState
+from backhaul.errors import StructuralError
+from backhaul.store import bulk
+from backhaul.store.engine import Store
+from backhaul.store.facts import read_facts
+from backhaul.store.tables import UNIT_COUNTS, decisions, events, return_versions
+
+_AT_ONCE = 500
+_WAREHOUSES = ("masonhub", "airhouse")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UNREADABLE = "unreadable"  # what today's normalisation would not let through to a decision
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A decision that would be another one today, with the units that each counted."""
+
+    return_id: str
+    decided_at: datetime
+    decision: str
+    reasons: tuple[str, ...]
+    would_be: str
+    would_be_reasons: tuple[str, ...]
+    units: dict[str, tuple[int, int]]
+
+    def row(self) -> dict[str, Any]:
+        """For a table or JSON; units only where they differ."""
+        changed = {name.removesuffix("_units"): f"{was} -> {would}" for name, (was, would) in self.units.items() if was != would}
+        return {
+            "return_id": self.return_id,
+            "decided_at": self.decided_at,
+            "decision": self.decision,
+            "reasons": list(self.reasons),
+            "would_be": self.would_be,
+            "would_be_reasons": list(self.would_be_reasons),
+            "units": changed,
+        }
+
+
+@dataclass(slots=True)
+class Replay:
+    """What a replay found for one merchant."""
+
+    merchant: str
+    replayed: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+
+def replay_decisions(store: Store, merchant: str, settings: MerchantSettings, whole: Window) -> Replay:
+    """Replay the last decision that each return reached in the range."""
+    policy = Policy(settings.policy.unexpected, settings.policy.pending_hold_days, settings.policy.announce)
+    terms = Terms(policy, Reasons(settings.reasons), settings.mode, must_close=False)
+    result = Replay(merchant)
+    with store.read() as connection:
+        taken = _taken(connection, merchant, whole)
+        ids = sorted(taken)
+        for first in range(0, len(ids), _AT_ONCE):
+            some = ids[first : first + _AT_ONCE]
+            versions = _by_return(connection, return_versions, return_versions.c.return_id, merchant, some)
+            told = _by_return(connection, events, events.c.record_key, merchant, some)
+            for facts in read_facts(connection, merchant, some):
+                row = taken[facts.return_id]
+                result.replayed += 1
+                found = _replay(facts, row, versions[facts.return_id], told[facts.return_id], terms)
+                if found is not None:
+                    result.differences.append(found)
+    return result
+
+
+def _taken(connection: sa.Connection, merchant: str, whole: Window) -> dict[str, sa.Row[Any]]:
+    """By return, the row that first recorded the last decision it reached in the range."""
+    query = sa.select(decisions).where(decisions.c.merchant == merchant)
+    query = query.where(decisions.c.decided_at >= whole.start, decisions.c.decided_at < whole.end)
+    taken: dict[str, sa.Row[Any]] = {}
+    for row in connection.execute(query.order_by(decisions.c.return_id, decisions.c.decision_no)):
+        if row.return_id not in taken or row.decided_at > taken[row.return_id].decided_at:
+            taken[row.return_id] = row
+    return taken
+
+
+def _by_return(
+    connection: sa.Connection, table: sa.Table, column: sa.Column[Any], merchant: str, return_ids: Sequence[str]
+) -> defaultdict[str, list[sa.Row[Any]]]:
+    grouped: defaultdict[str, list[sa.Row[Any]]] = defaultdict(list)
+    for row in bulk.select_by_keys(connection, sa.select(table).where(table.c.merchant == merchant), column, return_ids):
+        grouped[row._mapping[column.name]].append(row)
+    return grouped
+
+
+def _replay(
+    facts: ReturnFacts, row: sa.Row[Any], versions: Sequence[sa.Row[Any]], told: Sequence[sa.Row[Any]], terms: Terms
+) -> Difference | None:
+    as_of: datetime = row.assessed_at
+    was = dict(zip(UNIT_COUNTS, (row._mapping[name] for name in UNIT_COUNTS), strict=True))
+    then = _facts_then(facts, as_of, versions, told)
+    if then is None:
+        return Difference(facts.return_id, row.decided_at, row.decision, tuple(row.reasons), UNREADABLE, (), {})
+    planned = plan(then, terms, as_of)
+    decision = planned.decision
+    if (decision.kind.value, tuple(decision.reasons)) == (row.decision, tuple(row.reasons)):
+        return None
+    would = dict(zip(UNIT_COUNTS, units_of(planned.match), strict=True))
+    units = {name: (was[name], would[name]) for name in UNIT_COUNTS}
+    return Difference(
+        facts.return_id, row.decided_at, row.decision, tuple(row.reasons), decision.kind.value, tuple(decision.reasons), units
+    )
+
+
+def _facts_then(
+    facts: ReturnFacts, as_of: datetime, versions: Sequence[sa.Row[Any]], told: Sequence[sa.Row[Any]]
+) -> ReturnFacts | None:
+    """The facts as they were; None when today's normalisation cannot read the return."""
+    seen = [version for version in versions if version.seen_at <= as_of] or list(versions)
+    newest = max(seen, key=lambda version: int(version.version_no), default=None)
+    if newest is None:
+        return None
+    batch = normalise([newest.body.encode()], newest.source)
+    if batch.rejected or batch.returns["loop_state"].iloc[0] not in schema.LOOP_STATES:
+        return None
+    lines = zip(batch.lines["line_item_id"], batch.lines["sku"], batch.lines["return_reason"], strict=True)
+    return replace(
+        facts,
+        loop_state=LoopState(batch.returns["loop_state"].iloc[0]),
+        lines=tuple(Line(line_item_id, sku, reason) for line_item_id, sku, reason in lines),
+        rma=_rma_then(facts.rma, as_of, told),
+        standing=None,
+    )
+
+
+def _rma_then(now: Rma | None, as_of: datetime, told: Sequence[sa.Row[Any]]) -> Rma | None:
+    by_warehouse = [event for event in told if event.source in _WAREHOUSES]
+    heard = [event for event in by_warehouse if event.received_at <= as_of]
+    readings = [reading for event in heard if (reading := _reading(event)) is not None]
+    whole = [reading for reading in readings if reading[0]["has_lines"]]
+    if not whole:
+        is_told_later = bool(by_warehouse) or now is None or now.first_seen_at > as_of
+        return None if is_told_later else now
+    head, lines = max(whole, key=lambda reading: (reading[0]["as_of"] or _EPOCH, reading[0]["version"] or 0))
+    return Rma(
+        status=head["rma_status"],
+        is_terminal=bool(head["is_terminal"]),
+        package_id=head["package_id"],
+        received_at=head["received_at"],
+        closed_at=head["closed_at"],
+        first_seen_at=min(event.received_at for event in heard),
+        units=tuple((line["sku"], line["condition"], line["units"]) for line in lines),
+        unknown=tuple(line["inventory_status"] or "none" for line in lines if line["is_known"] is False),
+    )
+
+
+def _reading(event: sa.Row[Any]) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+    """An event's receipt and its lines, as today's normalisation reads them; None when it cannot, or it holds no receipt."""
+    try:
+        batch = _receipts(event.source, event.channel, event.body.encode())
+    except StructuralError:
+        return None
+    if not len(batch.receipts):
+        return None
+    head = dict(zip(batch.receipts.columns, batch.receipts.to_numpy(dtype=object).tolist()[0], strict=True))
+    lines = [dict(zip(batch.lines.columns, line, strict=True)) for line in batch.lines.to_numpy(dtype=object).tolist()]
+    return head, [line for line in lines if line["units"]]
+
+
+def _receipts(source: str, channel: str, body: bytes) -> ReceiptBatch:
+    if source == "masonhub":
+        from backhaul.connectors.masonhub.normalise import normalise as read_masonhub
+
+        return read_masonhub([body])
+    from backhaul.connectors.airhouse import normalise as airhouse
+
+    return airhouse.normalise_event(body) if channel == "webhook" else airhouse.normalise([body])

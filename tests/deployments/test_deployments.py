@@ -1,0 +1,109 @@
+"""The deployments of prefect.yaml, for real: a server, a work pool, a worker process, simulated vendors."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+
+from backhaul.sandbox import scenarios
+from backhaul.sandbox.faults import Fault
+from tests.deployments.conftest import MERCHANTS, Fleet, wait_for
+
+QUICK_RETRY = {"PREFECT_FLOWS_DEFAULT_RETRY_DELAY_SECONDS": "1"}
+
+
+def _rows(fleet: Fleet, query: str, *values: object) -> list[tuple]:
+    connection = sqlite3.connect(fleet.database)
+    try:
+        return connection.execute(query, values).fetchall()
+    finally:
+        connection.close()
+
+
+def test_each_deployment_runs_one_at_a_time_and_describes_its_parameters(fleet: Fleet) -> None:
+    deployments = {found["name"]: found for found in fleet.call("POST", "/deployments/filter", {})}
+    assert sorted(deployments) == ["audit", "backfill", "backfill-share", "reconcile", "sync"]
+    for name in ("sync", "reconcile", "audit", "backfill"):
+        found = deployments[name]
+        assert found["global_concurrency_limit"]["limit"] == 1
+        assert found["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+        assert found["enforce_parameter_schema"] is True
+        assert found["tags"] == ["backhaul"] and found["description"]
+        assert found["pull_steps"] == [{"prefect.deployments.steps.set_working_directory": {"directory": "{{ $BACKHAUL_HOME }}"}}]
+    asked = deployments["backfill"]["parameter_openapi_schema"]["properties"]
+    assert asked["workers"]["maximum"] == 16 and "time with its zone" in asked["start"]["description"]
+    schedules = {name: [one["schedule"] for one in found["schedules"]] for name, found in deployments.items()}
+    assert schedules["sync"][0]["interval"] == 300
+    assert (schedules["reconcile"][0]["cron"], schedules["audit"][0]["cron"]) == ("7 * * * *", "20 3 * * *")
+    assert schedules["backfill"] == schedules["backfill-share"] == []
+
+
+def test_a_scheduled_run_completes_and_is_on_record_in_both_histories(fleet: Fleet) -> None:
+    deployment = fleet.call("GET", "/deployments/name/sync-all/sync")
+    soon = (datetime.now(UTC) + timedelta(seconds=4)).isoformat()
+    schedule = {"schedule": {"interval": 86_400, "anchor_date": soon, "timezone": "UTC"}, "active": True}
+    fleet.call("POST", f"/deployments/{deployment['id']}/schedules", [schedule])
+
+    def finished() -> list[dict]:
+        asked = {"flow_runs": {"deployment_id": {"any_": [deployment["id"]]}, "state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}}
+        return fleet.call("POST", "/flow_runs/filter", asked)  # type: ignore[return-value]
+
+    run = wait_for(finished, 60)[0]
+    assert run["auto_scheduled"] is True and run["state"]["type"] == "COMPLETED", run["state"]
+    subflows = fleet.call("POST", "/flow_runs/filter", {"flows": {"name": {"any_": ["sync"]}}})
+    assert sorted(found["name"] for found in subflows) == ["sync-acme", "sync-zenith"]
+    ours = dict(_rows(fleet, "SELECT merchant, flow_run_id FROM runs WHERE flow = 'sync' AND state = 'completed'"))
+    assert ours == {found["parameters"]["merchant"]: found["id"] for found in subflows}
+    for name in MERCHANTS:
+        announced = _rows(fleet, "SELECT count(*) FROM deliveries WHERE merchant = ? AND kind = 'rma.create'", name)[0][0]
+        assert announced > 0 and fleet.box.world.journal.effects(name, "masonhub.create") in (0, announced)
+
+
+def test_one_merchant_that_fails_stops_no_other_and_the_run_is_tried_again(fleet: Fleet) -> None:
+    fleet.box.world.faults.add(Fault(target="loop.list", kind="401", times=1, merchant="acme"))
+    run = fleet.start("sync-all/sync", env=QUICK_RETRY)
+    assert fleet.until(run, "Completed", "Failed", "Crashed") == "Completed"
+    assert "AwaitingRetry" in fleet.states(run)
+    newest = "SELECT state FROM runs WHERE merchant = ? AND flow = 'sync' ORDER BY started_at DESC LIMIT 2"
+    assert [state for (state,) in _rows(fleet, newest, "acme")] == ["completed", "failed"]
+    assert [state for (state,) in _rows(fleet, newest, "zenith")] == ["completed", "completed"]
+
+
+def test_a_cancelled_run_leaves_nothing_half_done_and_the_next_one_finishes_the_job(fleet: Fleet) -> None:
+    world, merchant = fleet.box.world, "zenith"
+    new = set(map(str, scenarios.shop(world, merchant, 12)))
+    world.faults.add(Fault(target="masonhub.*", kind="slow", times=None, seconds=4.0, merchant=merchant))
+    before = world.journal.count(merchant=merchant)
+    run = fleet.start("sync-all/sync", {"merchants": [merchant]})
+    fleet.until(run, "Running")
+    wait_for(lambda: world.journal.count("loop.list", merchant) and world.journal.count(merchant=merchant) >= before + 5, 30)
+    fleet.call("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
+    assert fleet.until(run, "Cancelled", "Crashed", "Completed", within=45) == "Cancelled"
+    state, error = _rows(fleet, "SELECT state, error FROM runs WHERE merchant = ? ORDER BY started_at DESC LIMIT 1", merchant)[0]
+    assert state == "failed" and error
+    headers = {key for (key,) in _rows(fleet, "SELECT return_id FROM returns WHERE merchant = ?", merchant)}
+    with_lines = {key for (key,) in _rows(fleet, "SELECT DISTINCT return_id FROM return_lines WHERE merchant = ?", merchant)}
+    assert headers == with_lines  # whole returns or none
+    world.faults.clear()
+    again = fleet.start("sync-all/sync", {"merchants": [merchant]})
+    assert fleet.until(again, "Completed", "Failed", "Crashed") == "Completed"
+    headers = {key for (key,) in _rows(fleet, "SELECT return_id FROM returns WHERE merchant = ?", merchant)}
+    assert new <= headers
+    assert {rma.customer_identifier for rma in world.masonhub(merchant).rmas} >= {
+        key for (key,) in _rows(fleet, "SELECT return_id FROM deliveries WHERE merchant = ? AND kind = 'rma.create' AND attempts > 0", merchant)
+    } - _leased(fleet, merchant)
+    keys = [rma.customer_identifier for rma in world.masonhub(merchant).rmas]
+    assert len(keys) == len(set(keys))
+
+
+def _leased(fleet: Fleet, merchant: str) -> set[str]:
+    query = "SELECT return_id FROM deliveries WHERE merchant = ? AND state = 'sending'"  # until its lease runs out nobody sends it
+    return {key for (key,) in _rows(fleet, query, merchant)}
+
+
+def test_the_zombie_automation_is_one_that_the_server_takes(fleet: Fleet) -> None:
+    fleet.prefect("automation", "create", "--from-file", "automations.yaml")
+    found = fleet.call("POST", "/automations/filter", {})
+    mine = next(one for one in found if one["name"] == "crash-zombie-runs")
+    assert mine["trigger"]["posture"] == "Proactive" and mine["trigger"]["within"] == 180.0
+    assert mine["actions"][0]["state"] == "CRASHED"
