@@ -13,7 +13,7 @@ from flows.recorded import recorded_run
 from tasks.actions import decide_returns, publish_summary
 from tasks.audit import audit_windows, notice_silence
 
-Days = Annotated[int, Field(ge=1, le=120, description="How many of the last days.")]
+Days = Annotated[int, Field(ge=1, le=120)]
 
 
 @flow(name="audit", flow_run_name="audit-{merchant}")

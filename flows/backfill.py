@@ -18,23 +18,36 @@ from tasks.actions import decide_returns, deliver_due, publish_summary
 from tasks.returns import what_came_since
 from tasks.windows import call_workers_in, dismiss_workers, do_windows, lay_out_windows
 
-Bound = Annotated[str, Field(description="A day (2026-11-01, its midnight in UTC) or a time with its zone. The end itself is left out.")]
+Bound = Annotated[str, Field(min_length=8)]
 
 
 @flow(name="backfill", flow_run_name="backfill-{merchant}-{start}-{end}")
 def backfill(
-    merchant: Annotated[str, Field(description="The merchant, as the config names it.")],
+    merchant: str,
     start: Bound,
     end: Bound,
-    act: Annotated[bool, Field(description="Create RMAs and send decisions, as sync does. Otherwise nothing is sent.")] = False,
-    force: Annotated[bool, Field(description="Do windows again that are done.")] = False,
-    workers: Annotated[int, Field(ge=1, le=16, description="Windows at once in each process.")] = 4,
-    fan_out: Annotated[int, Field(ge=0, le=64, description="How many runs more take part, on the work pool's workers.")] = 0,
-    is_share: Annotated[bool, Field(description="Take part in a backfill that is under way, laying nothing out.")] = False,
-    config: Annotated[str | None, Field(description="The config file; else BACKHAUL_CONFIG.")] = None,
-    trigger: Annotated[str, Field(description="What started this run, for the run history.")] = "schedule",
+    act: bool = False,
+    force: bool = False,
+    workers: Annotated[int, Field(ge=1, le=16)] = 4,
+    fan_out: Annotated[int, Field(ge=0, le=64)] = 0,
+    is_share: bool = False,
+    config: str | None = None,
+    trigger: str = "schedule",
 ) -> RunSummary:
-    """Read a range of Loop's past and the warehouse's side of it into the store; only what is not done yet."""
+    """Read a range of Loop's past and the warehouse's side of it into the store; only what is not done yet.
+
+    Args:
+        merchant: The merchant, as the config names it.
+        start: A day (2026-11-01, its midnight in UTC) or a time with its zone.
+        end: Likewise; the end itself is left out.
+        act: Create RMAs and send decisions, as sync does. Otherwise nothing is sent.
+        force: Do windows again that are done.
+        workers: Windows at once in each process.
+        fan_out: How many runs more take part, on the work pool's workers.
+        is_share: Take part in a backfill that is under way, laying nothing out.
+        config: The config file; else BACKHAUL_CONFIG.
+        trigger: What started this run, for the run history.
+    """
     whole = asked_range(start, end)
     scope = backfilling.scope_of(merchant, whole, act)
     with recorded_run("backfill", merchant, config=config, trigger=trigger) as session:

@@ -7,8 +7,8 @@ from prefect import flow
 from backhaul.pipeline.reconciling import RunSummary
 from backhaul.pipeline.session import Session
 from flows.recorded import recorded_run
-from tasks.actions import decide_returns, deliver_due, publish_summary
-from tasks.events import claim_events, confirm_rmas, give_events_back, load_events, read_back, settle_events
+from tasks.actions import deliver_due, publish_summary
+from tasks.events import claim_events, confirm_rmas, decide_in_short, give_events_back, load_events, read_back, settle_events
 
 
 @flow(name="events", flow_run_name="events-{merchant}", retries=0)
@@ -35,7 +35,7 @@ def take_in_events(session: Session) -> None:
 
 def announce_and_tell(session: Session) -> None:
     """Decide what has news, deliver what follows, and see it confirmed."""
-    decide_returns(session)
-    if deliver_due(session):
-        confirm_rmas(session)
-        decide_returns(session)
+    decide_in_short(session)
+    deliver_due(session)
+    confirm_rmas(session)
+    decide_in_short(session)

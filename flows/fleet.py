@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow
-from pydantic import Field
 
 from backhaul import config as configuration
 from backhaul.errors import BackhaulError
 from flows.audit import Days, audit
 from flows.reconcile import reconcile
 from flows.sync import sync
-
-Merchants = Annotated[list[str] | None, Field(description="Merchants, as the config names them; all of them when none is named.")]
-Config = Annotated[str | None, Field(description="The config file; else BACKHAUL_CONFIG.")]
 
 log = logging.getLogger(__name__)
 
@@ -26,20 +22,36 @@ class FleetError(BackhaulError):
 
 
 @flow(name="sync-all")
-def sync_all(merchants: Merchants = None, config: Config = None) -> None:
-    """Sync every merchant."""
+def sync_all(merchants: list[str] | None = None, config: str | None = None) -> None:
+    """Sync every merchant.
+
+    Args:
+        merchants: Merchants, as the config names them; all of them when none is named.
+        config: The config file; else BACKHAUL_CONFIG.
+    """
     _each(sync, merchants, config)
 
 
 @flow(name="reconcile-all")
-def reconcile_all(merchants: Merchants = None, config: Config = None) -> None:
-    """Reconcile every merchant."""
+def reconcile_all(merchants: list[str] | None = None, config: str | None = None) -> None:
+    """Reconcile every merchant.
+
+    Args:
+        merchants: Merchants, as the config names them; all of them when none is named.
+        config: The config file; else BACKHAUL_CONFIG.
+    """
     _each(reconcile, merchants, config)
 
 
 @flow(name="audit-all")
-def audit_all(merchants: Merchants = None, days: Days = 3, config: Config = None) -> None:
-    """Audit every merchant's last days."""
+def audit_all(merchants: list[str] | None = None, days: Days = 3, config: str | None = None) -> None:
+    """Audit every merchant's last days.
+
+    Args:
+        merchants: Merchants, as the config names them; all of them when none is named.
+        days: How many of the last days.
+        config: The config file; else BACKHAUL_CONFIG.
+    """
     _each(audit, merchants, config, days=days)
 
 

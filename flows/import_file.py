@@ -5,11 +5,12 @@ from __future__ import annotations
 from prefect import flow
 
 from backhaul.pipeline.reconciling import RunSummary
+from backhaul.pipeline.session import Session
 from flows.recorded import recorded_run
-from flows.sync import SHOWS_OUR_ACTS, pull_returns
+from flows.sync import pull_returns
 from tasks.actions import decide_returns, deliver_due, notice_what_hangs, publish_summary
 from tasks.importing import load_figures, read_figures
-from tasks.returns import pending_windows, what_came_since
+from tasks.returns import pending_windows
 
 
 @flow(name="import", flow_run_name="import-{merchant}")
@@ -17,12 +18,17 @@ def import_file(merchant: str, file: str, config: str | None = None, trigger: st
     """Take in what the file says was expected, received and restocked, and process or flag the returns it completes."""
     with recorded_run("import", merchant, config=config, trigger=trigger, by_file=True) as session:
         read = read_figures(file)
-        for window in pending_windows(session):
-            pull_returns(session, window, completes=window)
+        pull_news(session)
         load_figures(session, read)
         decide_returns(session)
         if deliver_due(session):
-            pull_returns(session, what_came_since(session), states=SHOWS_OUR_ACTS)
+            pull_news(session)  # whole windows, so that what we did ourselves is no news to the next import
         decide_returns(session)
         notice_what_hangs(session)
         return publish_summary(session)
+
+
+def pull_news(session: Session) -> None:
+    """Bring the merchant's returns up to date with Loop."""
+    for window in pending_windows(session):
+        pull_returns(session, window, completes=window)

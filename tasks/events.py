@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from backhaul.pipeline import eventing
+from backhaul.pipeline.deciding import decide_due
 from backhaul.pipeline.eventing import Batch
 from backhaul.pipeline.session import Session
 from tasks.steps import step
+
+_DECIDED_AT_ONCE = 10  # on SQLite, where an event that arrives meanwhile waits for the transaction
+_DECIDED_BESIDE = 100  # on PostgreSQL, where it does not
 
 
 @step("claim-events")
@@ -30,6 +34,12 @@ def read_back(session: Session, batch: Batch) -> None:
 def confirm_rmas(session: Session) -> None:
     """Read back the RMAs that a warehouse has just accepted."""
     eventing.confirm_rmas(session)
+
+
+@step("decide-returns")
+def decide_in_short(session: Session) -> None:
+    """Decide every return that is due, in transactions short enough for the events that arrive meanwhile."""
+    decide_due(session, _DECIDED_AT_ONCE if session.store.is_sqlite else _DECIDED_BESIDE)
 
 
 @step("settle-events")

@@ -14,13 +14,14 @@ from rich.rule import Rule
 
 from backhaul.cli.output import print_rows
 from backhaul.cli.running import report_failures, run_each
-from backhaul.sandbox.scenarios import populate, receive_some
+from backhaul.sandbox.scenarios import MIX, populate, receive_some
 from backhaul.sandbox.server import Sandbox
 from backhaul.sandbox.settings import config_env, config_toml
 from backhaul.store.engine import Store
 
 FOLDER = Path("build/demo")
 MERCHANTS = ("acme", "birch")
+_MIX = {**MIX, "corrected": 6, "resolved_later": 8}
 _SHOWN = ("records_in", "records_out", "quarantined", "decided_process", "decided_flag", "decided_hold", "delivered", "refused")
 
 _STANDING = """
@@ -52,7 +53,7 @@ def demonstrate(returns: int, seed: int) -> int:
         )
         failures = _sync(console, "Sync 1: take the returns in, announce each at its warehouse", config)
         for merchant in MERCHANTS:
-            outcomes = receive_some(box.world, merchant, share=0.7, blind=1)
+            outcomes = receive_some(box.world, merchant, share=0.7, blind=1, mix=_MIX)
             console.print(f"Parcels arrive for {merchant}: {len(outcomes)} of them, some damaged, short, over or strange.")
         failures += _sync(console, "Sync 2: take the receipts in, decide, tell Loop to process or flag", config)
         box.advance(timedelta(days=2, hours=12))
@@ -67,7 +68,7 @@ def demonstrate(returns: int, seed: int) -> int:
 
 
 def _config(box: Sandbox) -> str:
-    text = config_toml(box, store_url=f"sqlite:///{FOLDER.absolute()}/backhaul.db")
+    text = config_toml(box, store_url=f"sqlite:///{FOLDER.absolute()}/backhaul.db", airhouse_merchants=("birch",))
     return text.replace("webhook_secret", "first_sync_days = 30\nwebhook_secret", len(MERCHANTS))
 
 

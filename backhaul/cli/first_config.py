@@ -93,6 +93,7 @@ def text(answers: Answers) -> str:
         mode=_quoted(answers.mode),
         loop_url=_quoted(answers.loop_url),
         prefix=answers.prefix,
+        announce=_quoted("on_created" if answers.warehouse == "masonhub" else "off"),  # no API of Airhouse is assumed yet
         section=(_MASONHUB if answers.warehouse == "masonhub" else _AIRHOUSE).format(
             name=answers.merchant, url=_quoted(answers.warehouse_url), prefix=answers.prefix
         ),
@@ -139,7 +140,7 @@ unexpected = "record"
 pending_hold_days = 5
 # When the warehouse is told of a return. on_created: at once. on_label: once it has a tracking number.
 # off: never; others announce, and Backhaul only reads. Choose off while another integration does it.
-announce = "on_created"
+announce = {announce}
 
 [merchants.{name}.reasons]
 # Loop's return reason = the warehouse's code. What is not here goes out as "other", and
@@ -166,6 +167,6 @@ base_url = {url}
 api_key = "env:{prefix}_AIRHOUSE_API_KEY"
 webhook_secret = "env:{prefix}_AIRHOUSE_WEBHOOK_SECRET"
 # Airhouse's API is not public. Set this to true once you have compared the one you were given with the one
-# that Backhaul assumes; until then nothing is sent there.
+# that Backhaul assumes. Until then results come by 'backhaul import airhouse', and announce, below, must be off.
 assumed_contract = false
 """

@@ -45,7 +45,8 @@ def print_rows(
         table.add_column(name.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row[name]) for name in names))
-    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
+    width = None if sys.stdout.isatty() else _PIPED_WIDTH
+    Console(width=width, markup=False, emoji=False).print(table)  # what vendors wrote is shown as it is
 
 
 def _cell(value: Any) -> str:

@@ -1,11 +1,17 @@
-"""The call budget of one vendor key: a strict sliding window, shared by everyone in the process who uses the key."""
+"""The call budget of one vendor key: a strict sliding window, shared by everyone in the process who uses the key.
+
+Where a `Ledger` is kept outside the process (the store, on PostgreSQL), it is shared by all processes and machines on it.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
 
 WINDOW = 60.0  # seconds; vendors document limits a minute, and a sliding window is safe for fixed windows too
 
@@ -48,12 +54,60 @@ class Budget:
             self._paused_until = max(self._paused_until, self._clock() + seconds)
 
 
+class Ledger(Protocol):
+    """Where the calls of a key are written down for all who use it."""
+
+    def spend(self, vendor: str, merchant: str, calls: int) -> float:
+        """Write one call down and return 0, or write nothing and return the seconds until one is free."""
+
+    def pause(self, vendor: str, merchant: str, seconds: float) -> None:
+        """Let nobody call for so many seconds."""
+
+
+class SharedBudget(Budget):
+    """A budget whose calls are written down in a ledger."""
+
+    def __init__(self, ledger: Ledger, vendor: str, merchant: str, calls: int, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        super().__init__(calls, sleep=sleep)
+        self._ledger, self._vendor, self._merchant = ledger, vendor, merchant
+
+    def spend(self, patience: float | None = None) -> float:
+        """As `Budget.spend`."""
+        waited = 0.0
+        while wait := self._ledger.spend(self._vendor, self._merchant, self.calls):
+            if patience is not None and waited + wait > patience:
+                return wait
+            self._sleep(wait)
+            waited += wait
+        return 0.0
+
+    def pause(self, seconds: float) -> None:
+        """As `Budget.pause`."""
+        self._ledger.pause(self._vendor, self._merchant, seconds)
+
+
+_LEDGER: ContextVar[Ledger | None] = ContextVar("ledger", default=None)
+
+
+@contextmanager
+def kept_in(ledger: Ledger | None) -> Iterator[None]:
+    """Connections made inside share their budgets through this ledger; through the process alone when it is None."""
+    token = _LEDGER.set(ledger)
+    try:
+        yield
+    finally:
+        _LEDGER.reset(token)
+
+
 _BUDGETS: dict[tuple[str, str], Budget] = {}
 _BUDGETS_LOCK = threading.Lock()
 
 
 def budget_for(vendor: str, merchant: str, per_minute: int) -> Budget:
-    """The one budget of this process for a merchant's key at a vendor. A changed limit starts a new one."""
+    """The budget for a merchant's key at a vendor: the ledger's, else the one of this process. A changed limit starts a new one."""
+    ledger = _LEDGER.get()
+    if ledger is not None:
+        return SharedBudget(ledger, vendor, merchant, per_minute)
     with _BUDGETS_LOCK:
         budget = _BUDGETS.get((vendor, merchant))
         if budget is None or budget.calls != per_minute:

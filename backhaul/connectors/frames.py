@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
+from types import NoneType
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ from backhaul.connectors.parse import UNPARSED, Scalar, Unparsed
 from backhaul.domain.schema import Frame
 
 Columns = dict[str, list[Any]]
+_TEXTS = {str, NoneType}
 
 
 class Unreadable:
@@ -20,9 +22,9 @@ class Unreadable:
     def __init__(self) -> None:
         self._fields: dict[int, list[str]] = {}
 
-    def parse(self, field: str, values: Iterable[Scalar], parser: Callable[[Scalar], Any]) -> list[Any]:
+    def parse(self, field: str, values: Sequence[Scalar], parser: Callable[[Scalar], Any]) -> list[Any]:
         """A column of parsed values. One that does not parse becomes None, and its row is marked with the field's wire name."""
-        column = list(map(parser, values))
+        column = parsed(values, parser)
         if Unparsed in set(map(type, column)):  # several times faster than comparing every value
             for row, value in enumerate(column):
                 if value is UNPARSED:
@@ -40,6 +42,14 @@ class Unreadable:
         for row, fields in self._fields.items():
             column[row] = ",".join(fields)
         return column
+
+
+def parsed(values: Sequence[Scalar], parser: Callable[[Scalar], Any]) -> list[Any]:
+    """Every value parsed; a value that repeats, as most do, is parsed once. Not numbers: 1, 1.0 and True are one key."""
+    if not set(map(type, values)) <= _TEXTS:
+        return list(map(parser, values))
+    known = {value: parser(value) for value in set(values)}
+    return list(map(known.__getitem__, values))
 
 
 def frame(table: Frame, columns: Columns) -> pd.DataFrame:

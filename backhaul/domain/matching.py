@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from backhaul.domain.words import Condition, LineOutcome, UnexpectedKind
 
 _OUTCOMES = {condition: LineOutcome(condition.value) for condition in Condition}
+_NONE_YET = dict.fromkeys(LineOutcome, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +102,13 @@ def match(lines: Sequence[LineToMatch], units: Mapping[str, Mapping[Condition, i
     left = count_units((sku, condition, count) for sku, conditions in units.items() for condition, count in conditions.items())
     unmet = LineOutcome.MISSING if is_terminal else LineOutcome.AWAITED
     matched: list[MatchedLine] = []
-    counts = dict.fromkeys(LineOutcome, 0)
-    for line in sorted(lines, key=lambda line: line_order(line.line_item_id)):
+    counts = _NONE_YET.copy()
+    for line in lines if len(lines) == 1 else sorted(lines, key=lambda line: line_order(line.line_item_id)):
         sku = clean_sku(line.sku)
         outcome = LineOutcome.UNVERIFIABLE if sku is None else _take(left.get(sku), unmet)
         counts[outcome] += 1
         matched.append(MatchedLine(line.line_item_id, sku, outcome))
-    unexpected = _left_over(left, {line.sku for line in matched})
+    unexpected = _left_over(left, {line.sku for line in matched}) if left else ()
     return Match(
         lines=tuple(matched),
         unexpected=unexpected,

@@ -34,11 +34,9 @@ OVER_WHEN_ENDED = (ExceptionKind.EDIT_AFTER_RECEIVING, ExceptionKind.RMA_NOT_FOU
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Line(LineToMatch):
     """A return line, as far as a plan needs it."""
 
-    line_item_id: str
-    sku: str | None
     reason: str | None
 
 
@@ -165,7 +163,7 @@ def plan(facts: ReturnFacts, terms: Terms, now: datetime) -> Plan:
     """Work out what one return's facts call for. The same facts call for nothing new a second time."""
     rma = facts.rma
     is_terminal = rma is not None and rma.is_terminal
-    matched = match([LineToMatch(line.line_item_id, line.sku) for line in facts.lines], count_units(rma.units if rma else ()), is_terminal)
+    matched = match(facts.lines, count_units(rma.units if rma else ()), is_terminal)
     judged = Facts(
         loop_state=facts.loop_state,
         match=matched,
@@ -231,7 +229,8 @@ def _is_seen(owed: Owed, rma: Rma) -> bool:
         return rma.status in ("deleted", "cancelled")
     if owed.kind is DeliveryKind.RMA_CLOSE:
         return rma.status == "closed"
-    if owed.kind is DeliveryKind.RMA_UPDATE and owed.payload is not None:
+    if owed.kind is DeliveryKind.RMA_UPDATE and owed.payload is not None and owed.state is DeliveryState.ACCEPTED:
+        # Only of one that was accepted: that the RMA is there, with that parcel, does not prove that its lines were changed too.
         tracking_number = draft_from_json(owed.payload).tracking_number
         return tracking_number is None or tracking_number == rma.package_id
     return False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
@@ -112,7 +113,7 @@ def plan_loop(found: Sequence[Webhook], url: str) -> list[Subscription]:
     for hook in found:
         if hook.id not in needed:
             note = f"{hook.status or 'of no status'}, {'not needed' if hook in here else 'points elsewhere'}; left alone"
-            plan.append(Subscription("loop", f"{hook.trigger} ({hook.topic})", hook.url, OTHER, note=note, id=hook.id))
+            plan.append(Subscription("loop", f"{hook.trigger} ({hook.topic})", _shown(hook.url), OTHER, note=note, id=hook.id))
     return plan
 
 
@@ -142,8 +143,14 @@ def plan_masonhub(found: Sequence[Callback], url: str, *, path: str, is_replacin
         if callback is not here:
             is_taken_over = callback.message_type == RMA_EVENT and plan[0].action != "none"
             note = "gives way to ours" if is_taken_over else "points elsewhere; left alone"
-            plan.append(Subscription("masonhub", callback.message_type or "?", callback.url, OTHER, note=note, id=callback.id))
+            plan.append(Subscription("masonhub", callback.message_type or "?", _shown(callback.url), OTHER, note=note, id=callback.id))
     return plan
+
+
+def _shown(url: str | None) -> str | None:
+    """Somebody else's URL without what may be a secret in it: user, password and query."""
+    parts = urlsplit(url or "")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{'?…' if parts.query else ''}" if url else None
 
 
 def connect(

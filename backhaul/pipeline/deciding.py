@@ -17,14 +17,14 @@ from backhaul.store.tables import returns
 _AT_ONCE = 2_000
 
 
-def decide_due(session: Session) -> Counter[str]:
-    """Plan each return that is due and write what it calls for; returns how often each decision was newly reached."""
+def decide_due(session: Session, at_once: int = _AT_ONCE) -> Counter[str]:
+    """Plan each return that is due and write what it calls for, `at_once` in a transaction; returns how often each was newly reached."""
     decided: Counter[str] = Counter()
     after = ""
     while True:
         with session.store.write(session.merchant) as connection:
             now = session.clock()
-            due = due_returns(connection, session.merchant, now, after, _AT_ONCE)
+            due = due_returns(connection, session.merchant, now, after, at_once)
             if not due:
                 break
             warehouses = _warehouses(connection, session.merchant, due)

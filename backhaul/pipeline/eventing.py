@@ -33,7 +33,7 @@ from backhaul.store.exceptions import raise_exception, resolve_exception
 from backhaul.store.receipts import mark_due
 from backhaul.store.tables import deliveries, exceptions, returns
 
-AT_ONCE = 200  # events in one batch
+AT_ONCE = 250  # events in one batch
 FEW = 20  # returns that are read back one by one; for more, the list is fewer calls
 RECENT = timedelta(minutes=10)  # how far Loop's clock and ours may differ, and how late it may commit
 LONGEST = timedelta(days=119)  # the list refuses a range over 120 days

@@ -111,9 +111,11 @@ def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str 
         _write_exceptions(connection, session, loaded, bad)
         columns = ("merchant", "table_name", "record_key", "rule", "severity", "description", "found_at", "run_id")
         bulk.insert(connection, check_results, columns, [(session.merchant, *warning, now, session.run.run_id) for warning in warnings])
-    session.run.add("receipts_in", len(news) + len(batch.rejected))
+    # Counted apart from the returns, so that the counts of each add up.
+    session.run.add("receipts_in", len(good) + len(bad))
     session.run.add("receipts_out", len(loaded))
-    session.run.add("quarantined", len(bad))
+    session.run.add("receipts_unchanged", len(good) - len(loaded))
+    session.run.add("receipts_quarantined", len(bad))
 
 
 def joined(batches: Sequence[ReceiptBatch]) -> ReceiptBatch:

@@ -25,7 +25,7 @@ from backhaul.pipeline.connecting import (
     receiver_url,
 )
 from backhaul.pipeline.findings import Check, Finding, fail, ok, unchecked, warn
-from backhaul.pipeline.session import Clock, warehouse_names
+from backhaul.pipeline.session import Clock, called_warehouses, warehouse_names
 
 KEY_LENGTH = 40  # not documented; what Loop makes, and what Airhouse asks merchants to check
 SKEW_NOTED, SKEW_BAD = timedelta(seconds=30), timedelta(minutes=5)
@@ -221,21 +221,24 @@ class _MasonHubChecks:
 
 
 def _airhouse_lane(merchant: str, settings: MerchantSettings, airhouse: AirhouseSettings) -> list[Check]:
-    secrets = {"airhouse.api_key": airhouse.api_key, "airhouse.webhook_secret": airhouse.webhook_secret}
+    is_by_file = "airhouse" not in called_warehouses(settings)
+    secrets = {"airhouse.api_key": None if is_by_file else airhouse.api_key, "airhouse.webhook_secret": airhouse.webhook_secret}
 
     def contract() -> Finding:
         if airhouse.assumed_contract:
             return ok("airhouse.contract", merchant, "assumed_contract is set: you know the API that Airhouse gave you")
+        if is_by_file:
+            return ok("airhouse.contract", merchant, "not assumed, and nothing is announced: results come by 'backhaul import airhouse'")
         return fail(
             "airhouse.contract",
             merchant,
-            "Airhouse's API is not public, and assumed_contract is not set",
-            "Compare the assumed contract with what Airhouse gave you, then set it; or bring results in by 'backhaul import airhouse'.",
+            "Airhouse's API is not public, and assumed_contract is not set, so no sync can announce returns there",
+            f'Compare its API with the one assumed, then set it; or set announce = "off" under [merchants.{merchant}.policy].',
         )
 
     def key() -> Finding:
         if not airhouse.assumed_contract:
-            return unchecked("airhouse.key", merchant, "assumed_contract is not set")
+            return ok("airhouse.key", merchant, "not used") if is_by_file else unchecked("airhouse.key", merchant, "no contract is assumed")
         connect_warehouse("airhouse", merchant, settings).find([NOBODY])
         return ok("airhouse.key", merchant, "Airhouse accepts it")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
 import signal
 import threading
 import time
@@ -20,7 +19,6 @@ from backhaul.store.engine import Store
 
 MakeWork = Callable[[str | None, Observe], Work]  # config path, whom to tell of calls to vendors; imported by name in the new process
 
-_NICENESS = 5  # answering goes before working
 _RESTART_AFTER = 1.0  # seconds
 _STOPS_WITHIN = 60.0  # seconds; a call to a vendor may take 30
 
@@ -86,7 +84,6 @@ def _work(config: str | None, make_work: MakeWork, wake: threading.Event, stoppi
     """The process: dispatch until told to stop, or until the parent is gone."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # a service manager signals both; the parent says when it is time
-    os.nice(_NICENESS)
     logs.set_up()
     lock = threading.Lock()
 

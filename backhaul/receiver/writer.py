@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,6 +18,8 @@ from backhaul.store.engine import Store
 from backhaul.store.events import NewEvent
 
 _AT_ONCE = 40  # requests in one transaction; below 50 rows PostgreSQL needs no staging table
+_LOCK_POLL = 0.002  # seconds; SQLite's own waiting sleeps up to 100 ms at a time
+_LOCK_PATIENCE = 10.0  # seconds
 _LONGEST_QUEUE = 2_000  # ten seconds of the highest load; beyond it the vendor is asked to come back
 
 log = logging.getLogger(__name__)
@@ -28,6 +32,9 @@ class Writer:
 
     def __init__(self, store: Store, on_kept: Callable[[], None] = lambda: None) -> None:
         self._store = store
+        if store.is_sqlite:
+            sa.event.listen(store.engine, "connect", _wait_for_no_lock)
+            store.engine.dispose()  # connections made before know nothing of it
         self.on_kept = on_kept
         self._queue: deque[_Waiter] = deque()
         self._wake = threading.Condition()
@@ -75,13 +82,22 @@ class Writer:
             return [self._queue.popleft() for _ in range(min(_AT_ONCE, len(self._queue)))]
 
     def _write(self, group: Sequence[Sequence[NewEvent]]) -> StoreError | None:
-        try:
-            with self._store.write() as connection:
-                events.keep(connection, [event for arrived in group for event in arrived])
-        except (StoreError, sa.exc.SQLAlchemyError, OSError) as error:
-            log.error("events not stored", extra={"fields": {"events": len(group), "error": error.__class__.__name__}})
-            return StoreError("the store cannot be used")
-        return None
+        give_up_at = time.monotonic() + _LOCK_PATIENCE
+        while True:
+            try:
+                with self._store.write() as connection:
+                    events.keep(connection, [event for arrived in group for event in arrived])
+                return None
+            except (StoreError, sa.exc.SQLAlchemyError, OSError) as error:
+                if self._store.is_sqlite and "locked" in str(error) and time.monotonic() < give_up_at:
+                    time.sleep(_LOCK_POLL)
+                    continue
+                log.error("events not stored", extra={"fields": {"requests": len(group), "error": error.__class__.__name__}})
+                return StoreError("the store cannot be used")
+
+
+def _wait_for_no_lock(connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA busy_timeout=0")
 
 
 def _resolve(waiting: Sequence[asyncio.Future[None]], failure: StoreError | None) -> None:

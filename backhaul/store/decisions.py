@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ _DECISION = (
 )
 _MATCH = ("merchant", "return_id", "match_no", "line_item_id", "sku", "condition", "discrepancy", "units")
 _NO_DISCREPANCY = (LineOutcome.AVAILABLE, LineOutcome.AWAITED)
+_OUTCOMES = {outcome: (outcome.value, None if outcome in _NO_DISCREPANCY else outcome.value) for outcome in LineOutcome}
 
 
 def write_plans(
@@ -69,9 +71,14 @@ def _write_decisions(
         is_same = standing is not None and (standing.decision.kind, standing.decision.reasons) == (decision.kind, decision.reasons)
         decided_at = standing.decided_at if standing is not None and is_same else now
         key = (merchant, facts.return_id, numbers.get(facts.return_id, 0) + 1, True)
-        said = (decision.kind.value, json.dumps(list(decision.reasons)), *units_of(plan.match))
+        said = (decision.kind.value, _as_json(decision.reasons), *units_of(plan.match))
         rows.append((*key, *said, policy_hash, decision.due_at, decided_at, now, run_id))
     bulk.insert(connection, decisions, _DECISION, rows)
+
+
+@cache
+def _as_json(reasons: tuple[str, ...]) -> str:
+    return json.dumps(list(reasons))
 
 
 def _write_matches(connection: sa.Connection, merchant: str, planned: Sequence[tuple[ReturnFacts, Plan]]) -> None:
@@ -80,8 +87,7 @@ def _write_matches(connection: sa.Connection, merchant: str, planned: Sequence[t
     for facts, plan in planned:
         return_id = facts.return_id
         for number, line in enumerate(plan.match.lines):
-            discrepancy = None if line.outcome in _NO_DISCREPANCY else line.outcome.value
-            rows.append((merchant, return_id, number, line.line_item_id, line.sku, line.outcome.value, discrepancy, 1))
+            rows.append((merchant, return_id, number, line.line_item_id, line.sku, *_OUTCOMES[line.outcome], 1))
         for number, group in enumerate(plan.match.unexpected, start=len(plan.match.lines)):
             rows.append((merchant, return_id, number, None, group.sku, group.condition.value, group.kind.value, group.units))
     bulk.insert(connection, matches, _MATCH, rows)
@@ -140,6 +146,8 @@ def _write_exceptions(
     )
     opened = set(map(tuple, bulk.select_by_keys(connection, query, exceptions.c.return_id, [facts.return_id for facts, _ in planned])))
     for facts, plan in planned:
+        if not opened and not plan.exceptions:
+            continue
         for kind, why in plan.exceptions.items():
             raise_exception(connection, merchant, kind, facts.return_id, why, return_id=facts.return_id, run_id=run_id, now=now)
         over = PLANNED_EXCEPTIONS + (OVER_WHEN_ENDED if plan.decision.kind is DecisionKind.SKIP or facts.is_ended else ())

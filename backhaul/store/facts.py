@@ -32,6 +32,7 @@ from backhaul.store.tables import (
 # The columns that a decision needs: a backfill decides a million returns, and amounts cost more to read than all the rest.
 _HEAD = ("return_id", "loop_state", "first_state", "order_name", "tracking_number", "is_history", "first_seen_at")
 _LINE = ("return_id", "line_item_id", "sku", "return_reason")
+_STATES = {state.value: state for state in LoopState}
 _FINAL = (DecisionKind.PROCESS.value, DecisionKind.FLAG.value)
 
 
@@ -65,20 +66,20 @@ def read_facts(connection: sa.Connection, merchant: str, return_ids: Sequence[st
     ordinals = _ordinals(connection, merchant, [row for row in heads if not row.is_history])
     return [
         ReturnFacts(
-            return_id=row.return_id,
-            loop_state=LoopState(row.loop_state),
-            first_state=LoopState(row.first_state),
-            order_name=row.order_name,
-            ordinal=ordinals.get(row.return_id, 1),  # history is never announced, so that its place does not matter
-            tracking_number=row.tracking_number,
-            is_history=row.is_history,
-            first_seen_at=row.first_seen_at,
-            lines=tuple(lines[row.return_id]),
-            rma=_rma(rma_rows[row.return_id], told.get(row.return_id), units[row.return_id]) if row.return_id in rma_rows else None,
-            owed=_owed(owed[row.return_id]),
-            standing=_standing(taken[row.return_id]),
+            return_id=return_id,
+            loop_state=_STATES[loop_state],
+            first_state=_STATES[first_state],
+            order_name=order_name,
+            ordinal=ordinals.get(return_id, 1),  # history is never announced, so that its place does not matter
+            tracking_number=tracking_number,
+            is_history=is_history,
+            first_seen_at=first_seen_at,
+            lines=tuple(lines[return_id]),
+            rma=_rma(rma_rows[return_id], told.get(return_id), units[return_id]) if return_id in rma_rows else None,
+            owed=_owed(owed[return_id]) if return_id in owed else (),
+            standing=_standing(taken[return_id]) if return_id in taken else None,
         )
-        for row in heads
+        for return_id, loop_state, first_state, order_name, tracking_number, is_history, first_seen_at in heads
     ]
 
 

@@ -56,34 +56,35 @@ def claim(
         deliveries.c.state == DeliveryState.PENDING.value,
         sa.and_(deliveries.c.state == DeliveryState.SENDING.value, deliveries.c.lease_expires_at < now),
     )
-    query = (
+    due = (
         sa.select(deliveries)
         .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
         .where(deliveries.c.merchant == merchant, deliveries.c.kind.in_([kind.value for kind in kinds]), free, _is_clear(waited))
         .where(deliveries.c.next_attempt_at <= now, IS_UNSENT.of(deliveries))
         .order_by(deliveries.c.delivery_id)
-        .limit(limit)
         .with_for_update(of=deliveries, skip_locked=True)
     )
-    rows = connection.execute(query).all()
-    together = [row for row in rows if (row.kind, row.warehouse) == (rows[0].kind, rows[0].warehouse)]
+    first = connection.execute(due.limit(1)).one_or_none()
+    if first is None:
+        return []
+    of_one_call = due.where(deliveries.c.kind == first.kind, deliveries.c.warehouse == first.warehouse)
+    together = connection.execute(of_one_call.limit(limit)).all()
     crashed = {row.delivery_id for row in together if _was_begun(row)}
     for row in together:
         if row.delivery_id in crashed:
             _write_attempt(
                 connection, row, "crashed", None, "the program ended during the call", row.last_attempt_at or now, now, row.run_id
             )
-    if together:
-        connection.execute(
-            sa.update(deliveries)
-            .where(deliveries.c.delivery_id.in_([row.delivery_id for row in together]))
-            .values(
-                is_uncertain=sa.or_(deliveries.c.is_uncertain, deliveries.c.delivery_id.in_(crashed)),
-                state=DeliveryState.SENDING.value,
-                lease_owner=owner,
-                lease_expires_at=now + LEASE,
-            )
+    connection.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.delivery_id.in_([row.delivery_id for row in together]))
+        .values(
+            is_uncertain=sa.or_(deliveries.c.is_uncertain, deliveries.c.delivery_id.in_(crashed)),
+            state=DeliveryState.SENDING.value,
+            lease_owner=owner,
+            lease_expires_at=now + LEASE,
         )
+    )
     return [
         Delivery(
             row.delivery_id,

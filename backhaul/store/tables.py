@@ -351,3 +351,12 @@ reason_codes = Table(
     Column("reason", Text, primary_key=True, comment="The reason as Loop says it, in lower case."),
     Column("code", Text, nullable=False, comment="The warehouse's code for it."),
 )
+
+call_budgets = Table(
+    "call_budgets",
+    metadata,
+    _merchant(),
+    Column("vendor", Text, primary_key=True),
+    Column("made", Json, nullable=False, comment="Calls by second since 1970, for the last minute."),
+    Column("paused_until", sa.Float, nullable=False, comment="Seconds since 1970: the vendor said that it was too much."),
+)

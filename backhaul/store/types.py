@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, UserDefinedType
 
 
+@lru_cache(maxsize=1 << 12)  # a transaction writes its own time into every row
 def time_text(value: datetime) -> str:
     """A fixed-width UTC text, so that SQLite compares times as it compares strings."""
     return value.astimezone(UTC).isoformat(sep=" ", timespec="microseconds")

@@ -1,12 +1,15 @@
-"""A merchant that uses Airhouse, in a sandbox served for real: a store, a config file, and ways to run Backhaul and to look at what it did."""
+"""A merchant that uses Airhouse, in a sandbox served for real, and ways to run Backhaul and to look at what it did."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from backhaul.cli import main
 from backhaul.connectors.airhouse.normalise import normalise, normalise_event
 from backhaul.connectors.base import ReceiptBatch
+from backhaul.domain import backoff
 from backhaul.pipeline.reconciling import RunSummary
 from backhaul.sandbox.server import Sandbox
 from backhaul.sandbox.settings import config_env
@@ -24,7 +29,6 @@ from backhaul.store.tables import metadata
 from flows.import_file import import_file
 from flows.sync import sync
 
-COMMAND = Path(sys.executable).with_name("backhaul")
 PAYLOADS = Path(__file__).parent / "payloads"
 HEADER = "external_id,order_number,sku,expected,received,restocked,status,request_date,delivery_date,received_date"
 TO_AIRHOUSE, TO_MASONHUB = 67_897, 67_896
@@ -127,18 +131,26 @@ class Dock:
         return import_file.fn("acme", str(file), config=str(self.file), trigger="command")
 
     def command(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
-        """The real command, to its end."""
-        return subprocess.run([COMMAND, "--config", self.file, *words], capture_output=True, text=True, timeout=90, check=False)
+        """The command, in this process: its imports take seconds in a new one."""
+        said, complained, code = io.StringIO(), io.StringIO(), 0
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(complained):
+            patch.setattr(sys, "argv", ["backhaul", "--config", str(self.file), *map(str, words)])
+            try:
+                main()
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+        return subprocess.CompletedProcess(words, code, said.getvalue(), complained.getvalue())
 
     def rows(self, query: str, **values: Any) -> list[Row]:
         """The rows of a query."""
         with self.store.read() as connection:
             return [dict(row) for row in connection.execute(sa.text(query), values).mappings()]
 
-    def outcome(self, return_id: str) -> tuple[str, list[str], str]:
+    def outcome(self, return_id: str) -> tuple[str, tuple[str, ...], str]:
         """A return's decision, reasons and stage."""
         [row] = self.rows("SELECT decision, reasons, stage FROM recon_returns WHERE return_id = :r", r=return_id)
-        return row["decision"], json.loads(row["reasons"]) if isinstance(row["reasons"], str) else row["reasons"], row["stage"]
+        reasons = json.loads(row["reasons"]) if isinstance(row["reasons"], str) else row["reasons"]
+        return row["decision"], tuple(reasons), row["stage"]
 
     def states(self, return_id: str) -> dict[str, str]:
         """The state of each of a return's deliveries, by kind, oldest first."""
@@ -149,9 +161,15 @@ class Dock:
         """The kinds of the open exceptions."""
         return {row["kind"] for row in self.rows("SELECT kind FROM recon_exceptions")}
 
-    def writes(self) -> list[str]:
-        """The writes that the vendors were asked for, in order."""
-        return [call.operation for call in self.world.journal.writes()]
+    def writes(self, return_id: str | None = None) -> list[str]:
+        """The writes that the vendors were asked for, of one return or of all, in order."""
+        held = self.airhouse.find(return_id or "")
+        mine = {return_id, held.id if held is not None else None}
+
+        def is_mine(path: str, body: Any) -> bool:
+            return bool(mine & {*path.split("/")}) or (isinstance(body, dict) and body.get("external_id") == return_id)
+
+        return [call.operation for call in self.world.journal.writes() if return_id is None or is_mine(call.path, call.body)]
 
     def effects(self, name: str, return_id: str | None = None) -> int:
         """How often something really happened at a vendor."""
@@ -165,6 +183,12 @@ class Dock:
 
 
 Build = Callable[..., Dock]
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pauses between attempts, by the same rules, a hundred times shorter."""
+    monkeypatch.setattr(backoff, "SHORTEST", timedelta(milliseconds=20))
 
 
 @pytest.fixture

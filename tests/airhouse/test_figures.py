@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.airhouse.conftest import HEADER, payload, receipt, units
 
 from backhaul.connectors.airhouse.figures import BadFiguresError, Figures, as_receipts, read_figures
+from tests.airhouse.conftest import HEADER, payload, receipt, units
 
 ROW = "52393555,#10021,TEE-NVY-M,2,2,1,Processed,2026-03-02,2026-03-07,2026-03-09"
 

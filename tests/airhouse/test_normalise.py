@@ -6,12 +6,12 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from tests.airhouse.conftest import PAYLOADS, item, payload, receipt, record, told, units
 
 from backhaul.connectors.airhouse.normalise import normalise, normalise_event
 from backhaul.connectors.airhouse.wire import status_of
 from backhaul.domain.schema import RECEIPT_LINES, RECEIPTS
 from backhaul.errors import StructuralError
+from tests.airhouse.conftest import PAYLOADS, item, payload, receipt, record, told, units
 
 FULL = [("TEE-NVY-M", "available", 2), ("CAP-RED", "available", 1)]
 

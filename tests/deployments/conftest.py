@@ -57,8 +57,12 @@ class Fleet:
         return UUID(self.call("POST", f"/deployments/{found['id']}/create_flow_run", wanted)["id"])
 
     def call(self, method: str, path: str, json: object | None = None) -> dict:
-        """One call of Prefect's API."""
-        answer = httpx.request(method, self.api_url + path, json=json, timeout=30)
+        """One call of Prefect's API, which answers 503 while its SQLite is busy."""
+        for _ in range(20):
+            answer = httpx.request(method, self.api_url + path, json=json, timeout=30)
+            if answer.status_code != 503:
+                break
+            time.sleep(0.5)
         answer.raise_for_status()
         return answer.json() if answer.content else {}
 

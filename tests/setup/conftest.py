@@ -141,3 +141,8 @@ def findings(run: Run) -> Callable[[Place], dict[str, Finding]]:
         return {one["check"]: Finding(**one) for one in run("--config", place.config, "doctor", *options, "--json").json}
 
     return _findings
+
+
+def failed(found: dict[str, Finding]) -> set[str]:
+    """The checks that failed."""
+    return {name for name, finding in found.items() if finding.state == "fail"}

@@ -60,11 +60,11 @@ def test_an_inactive_webhook_is_activated_not_doubled(place, run):
 
 def test_webhooks_that_tell_somebody_else_are_shown_and_not_touched(place, run):
     with place.box.world.lock:
-        other = place.box.world.loop("acme").subscribe("return", "return.created", "https://other.example.com/hook", "inactive")
+        other = place.box.world.loop("acme").subscribe("return", "return.created", "https://other.example.com/hook?key=theirs", "inactive")
 
     done = connect(run, place)
 
-    assert "https://other.example.com/hook" in done.out
+    assert "https://other.example.com/hook" in done.out and "theirs" not in done.out
     assert other in place.hooks and other.status == "inactive"
     assert len(place.hooks) == len(LOOP_NEEDS) + 1
 

@@ -44,7 +44,7 @@ def test_what_init_writes_loads(file, run, options):
     merchant = config.load(file).merchant(options[1])
     assert merchant.warehouse == options[3]
     assert merchant.loop.base_url == "https://api.loopreturns.com/api/2026-07"
-    assert merchant.policy == config.PolicySettings()
+    assert merchant.policy == config.PolicySettings(announce="on_created" if merchant.warehouse == "masonhub" else "off")
 
 
 def test_the_flags_are_what_the_file_says(file, run):

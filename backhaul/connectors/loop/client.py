@@ -26,6 +26,7 @@ from backhaul.errors import PermanentVendorError, StructuralError, TransientVend
 Found = dict[str, tuple[datetime | None, bytes]]  # by return id: its updated_at, and the record
 
 _PEEK = msgspec.json.Decoder(PeekWire)
+_PEEKS = msgspec.json.Decoder(list[PeekWire])
 _PATH_SAFE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -168,7 +169,7 @@ class LoopClient:
         pager = Pager(start, end)
         while (ask := pager.next()) is not None:
             records, has_more = self._page(state, ask)
-            page = [_row(record) for record in records]
+            page = _rows(records)
             yield [(row.key, row.updated_at, raw) for row, raw in page]
             pager.feed([row for row, _ in page], has_more)
 
@@ -196,13 +197,23 @@ class LoopClient:
             raise StructuralError(f"{self.http.merchant}: {what} has a shape that Loop does not document: {why}") from None
 
 
-def _row(record: msgspec.Raw) -> tuple[Row, bytes]:
-    """What paging needs of a record, however bad the rest of it is, and its bytes."""
-    raw = bytes(record)
+def _rows(records: Sequence[msgspec.Raw]) -> list[tuple[Row, bytes]]:
+    """What paging needs of each record, however bad the rest of it is, and its bytes. A page is looked at in one go where that works."""
+    raws = [bytes(record) for record in records]
     try:
-        peek = _PEEK.decode(raw)
+        return list(map(_row, _PEEKS.decode(b"[" + b",".join(raws) + b"]"), raws))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return Row(fingerprint(raw), None), raw
+        return [_row(_peek(raw), raw) for raw in raws]
+
+
+def _peek(raw: bytes) -> PeekWire:
+    try:
+        return _PEEK.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return PeekWire()
+
+
+def _row(peek: PeekWire, raw: bytes) -> tuple[Row, bytes]:
     key = parse.ident(peek.id) if isinstance(peek.id, str | int) else None
     moment = parse.time(peek.updated_at) if isinstance(peek.updated_at, str) else None
     return Row(key or fingerprint(raw), moment if isinstance(moment, datetime) else None), raw

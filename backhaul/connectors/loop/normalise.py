@@ -10,7 +10,7 @@ import msgspec
 
 from backhaul.connectors import parse
 from backhaul.connectors.base import Rejected, ReturnBatch
-from backhaul.connectors.frames import Columns, Unreadable, frame, picked
+from backhaul.connectors.frames import Columns, Unreadable, frame, parsed, picked
 from backhaul.connectors.loop.wire import CONTAINERS, WANTED, LineWire, PhpDate, ReturnWire
 from backhaul.connectors.parse import Scalar
 from backhaul.connectors.redact import fingerprint, redacted
@@ -100,15 +100,15 @@ def _return_columns(returns: list[ReturnWire], ids: list[str | None]) -> Columns
     amounts, times = Unreadable(), Unreadable()
     columns: Columns = {
         "return_id": ids,
-        "loop_state": [_state(record.state) for record in returns],
-        "order_id": [parse.ident(record.order_id) for record in returns],
-        "destination_id": [parse.ident(record.destination_id) for record in returns],
+        "loop_state": parsed(picked(returns, "state"), _state),
+        "order_id": parsed(picked(returns, "order_id"), parse.ident),
+        "destination_id": parsed(picked(returns, "destination_id"), parse.ident),
         "is_paid": [_is_paid(record) for record in returns],
     }
     for field in _RETURN_TEXT:
-        columns[field] = list(map(parse.text, picked(returns, field)))
+        columns[field] = parsed(picked(returns, field), parse.text)
     for field in _RETURN_LABEL:
-        columns[field] = list(map(parse.text_or_na, picked(returns, field)))
+        columns[field] = parsed(picked(returns, field), parse.text_or_na)
     for field in _RETURN_MONEY:
         columns[field] = amounts.parse(field, picked(returns, field), parse.money)
     for field in _RETURN_TIMES:
@@ -122,14 +122,14 @@ def _line_columns(lines: list[LineWire], owners: list[str | None], source: Sourc
     amounts, times = Unreadable(), Unreadable()
     columns: Columns = {
         "return_id": owners,
-        "title": [_full_title(line) for line in lines] if source == "details" else list(map(parse.text, picked(lines, "title"))),
-        "line_outcome": [parse.text(line.outcome) for line in lines],
+        "title": [_full_title(line) for line in lines] if source == "details" else parsed(picked(lines, "title"), parse.text),
+        "line_outcome": parsed(picked(lines, "outcome"), parse.text),
         "returned_at": times.parse("returned_at", picked(lines, "returned_at"), parse.time),
     }
     for field in _LINE_IDS:
-        columns[field] = list(map(parse.ident, picked(lines, field)))
+        columns[field] = parsed(picked(lines, field), parse.ident)
     for field in _LINE_TEXT:
-        columns[field] = list(map(parse.text, picked(lines, field)))
+        columns[field] = parsed(picked(lines, field), parse.text)
     for field in _LINE_MONEY:
         columns[field] = amounts.parse(field, picked(lines, field), parse.money)
     columns["unparsed_money"] = amounts.column(len(lines))
