@@ -22,8 +22,9 @@ from backhaul.domain import schema
 from benchmarks.job import Job, Taken, read_job, tell
 
 # Each column with the field that it comes from; `is_paid` is read off one flag, without the other signs of it.
-RETURN_FIELDS = {name: {"return_id": "id", "loop_state": "state", "is_paid": "was_processed"}.get(name, name) for name in schema.RETURNS.columns}
-LINE_FIELDS = {name: {"line_outcome": "outcome"}.get(name, name) for name in schema.RETURN_LINES.columns[1:]}
+RENAMED = {"return_id": "id", "loop_state": "state", "is_paid": "was_processed", "line_outcome": "outcome"}
+RETURN_FIELDS = {name: RENAMED.get(name, name) for name in schema.RETURNS.columns}
+LINE_FIELDS = {name: RENAMED.get(name, name) for name in schema.RETURN_LINES.columns[1:]}
 
 Scalar = str | int | float | bool | None
 LineWire = msgspec.defstruct("LineWire", [(name, Scalar, None) for name in LINE_FIELDS.values()], gc=False)
@@ -42,7 +43,7 @@ class Page(msgspec.Struct):
 
 
 def pages(job: Job) -> Iterator[list[Any]]:
-    """Every page of every state, newest first; each next one is asked up to the last second of the one before, so that ties are not lost."""
+    """Every page of every state, newest first; each is asked up to the last second of the one before it, so that ties are not lost."""
     decode = msgspec.json.Decoder(Page).decode
     with httpx.Client(headers={"X-Authorization": job.key}, timeout=60) as client:
         for state in job.states:
@@ -77,10 +78,9 @@ def into_sqlite(file: str) -> Callable[[Sequence[Sequence[tuple[Any, ...]]]], No
     def write(parts: Sequence[Sequence[tuple[Any, ...]]]) -> None:
         connection.execute("BEGIN IMMEDIATE")
         for (name, columns, key), rows in zip(TABLES, parts, strict=True):
-            connection.executemany(
-                f"INSERT INTO {name} VALUES ({', '.join('?' * (len(columns) + 1))}) ON CONFLICT (merchant, {key}) DO UPDATE SET {_updates(columns)}",
-                rows,
-            )
+            places = ", ".join("?" * (len(columns) + 1))
+            merge = f"ON CONFLICT (merchant, {key}) DO UPDATE SET {_updates(columns)}"
+            connection.executemany(f"INSERT INTO {name} VALUES ({places}) {merge}", rows)
         connection.execute("COMMIT")
 
     return write

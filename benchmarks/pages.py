@@ -36,6 +36,7 @@ class Pages:
             f'[store]\nurl = "{store}"\n\n[merchants.{MERCHANT}]\nwarehouse = "airhouse"\n\n'
             f'[merchants.{MERCHANT}.loop]\nbase_url = "{self.base_url}"\napi_key = "env:ACME_LOOP_API_KEY"\n'
             "requests_per_minute = 100000\n\n"  # Loop's own limit would be all that is measured
+            f'[merchants.{MERCHANT}.policy]\nannounce = "off"\n\n'
             f'[merchants.{MERCHANT}.airhouse]\nbase_url = "http://127.0.0.1:9"\napi_key = "env:ACME_AIRHOUSE_API_KEY"\n'
         )
 

@@ -17,7 +17,9 @@ def audit_windows(session: Session, days: int) -> Standing:
     scope = Scope(session.merchant, "audit", auditing.asked_of(session.clock(), days))
     session.run.window = scope.whole
     backfilling.lay_out(session, scope, is_forced=True, span=auditing.SPAN)
-    return Work(session, scope, audit_window, _AT_ONCE).through()
+    standing = Work(session, scope, audit_window, _AT_ONCE).through()
+    auditing.note_unaudited(session, scope.whole, standing.failed)
+    return standing
 
 
 @step("audit-window")

@@ -10,7 +10,6 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
-from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
@@ -59,7 +58,7 @@ class _Teller:
         if self._artifact_id is not None and progress != self._told:
             self._told = progress
             words = f"{standing.settled} of {standing.total} windows, {standing.records_in} returns, {len(standing.failed)} windows failed"
-            update_progress_artifact(self._artifact_id, progress, words)  # type: ignore[unused-coroutine]
+            update_progress_artifact(self._artifact_id, progress, words)
 
 
 @contextmanager
@@ -76,15 +75,16 @@ def call_workers_in(session: Session, count: int, parameters: dict[str, Any]) ->
     """Start `count` runs of the share deployment, which take windows of this backfill. Raises ConfigError without server or deployment."""
     if FlowRunContext.get() is None:
         raise ConfigError("a backfill fans out over the workers of a Prefect server; set PREFECT_API_URL to one that answers")
-    called = []
-    for number in range(1, count + 1):
-        name = f"{session.run.run_id[:8]}-share-{number}"
+    with get_client(sync_client=True) as client:
         try:
-            run = run_deployment(SHARE, parameters=parameters, timeout=0, flow_run_name=name, idempotency_key=name, as_subflow=False)
+            deployment = client.read_deployment_by_name(SHARE)
         except ObjectNotFound:
             raise ConfigError(f"the Prefect server has no deployment {SHARE}; 'prefect deploy --all' makes it") from None
-        called.append(run.id)
-    return called
+        names = [f"{session.run.run_id[:8]}-share-{number}" for number in range(1, count + 1)]
+        return [
+            client.create_flow_run_from_deployment(deployment.id, parameters=parameters, name=name, idempotency_key=name).id
+            for name in names
+        ]
 
 
 @step("dismiss-workers")

@@ -54,9 +54,7 @@ def backfill(
     try:
         with _progress(store, scope):
             options = {"start": whole.start.isoformat(), "end": whole.end.isoformat(), "act": act, "force": force}
-            done = run_each(
-                flow, [merchant], **options, workers=workers, fan_out=fan_out, config=Chosen.config, trigger="command"
-            )
+            done = run_each(flow, [merchant], **options, workers=workers, fan_out=fan_out, config=Chosen.config, trigger="command")
         with store.read() as connection:
             standing = windows.standing(connection, scope)
     finally:
@@ -163,7 +161,9 @@ def replay(start: From, end: To, merchant: Merchant = None, as_json: Json = Fals
     finally:
         store.close()
     if as_json:
-        print_json([{"merchant": one.merchant, "replayed": one.replayed, "differences": [d.row() for d in one.differences]} for one in replays])
+        print_json(
+            [{"merchant": one.merchant, "replayed": one.replayed, "differences": [d.row() for d in one.differences]} for one in replays]
+        )
         return
     for one in replays:
         title = f"{one.merchant}: {one.replayed} decisions replayed, {len(one.differences)} differ"

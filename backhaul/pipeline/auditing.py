@@ -25,6 +25,7 @@ from backhaul.pipeline.intake import Intake
 from backhaul.pipeline.session import Session
 from backhaul.store import bulk
 from backhaul.store.exceptions import raise_exception, resolve_exception
+from backhaul.store.returns import ReturnRecord
 from backhaul.store.tables import deliveries, events, exceptions, quarantine, returns, rmas
 
 SPAN = timedelta(days=1)
@@ -45,7 +46,7 @@ def asked_of(now: datetime, days: int) -> Window:
 
 
 def audit_window(session: Session, window: Window) -> Proof:
-    """Audit one window on both sides. Returns the proof: for each vendor what it holds, what we held, what was missing, repaired or stays open."""
+    """Audit one window on both sides. Returns the proof: for each vendor what it holds, what we held, what was missing and what is open."""
     proof: Proof = {}
     at_loop = _audit_loop(session, window, proof)
     for name in session.warehouses:
@@ -82,7 +83,7 @@ def _audit_loop(session: Session, window: Window, proof: Proof) -> dict[str, str
 
 
 def _repair(session: Session, batch: ReturnBatch, source: str) -> set[str]:
-    """Load what the store does not hold; returns the keys of it. History stays history, what is new is live where the merchant is synced."""
+    """Load what the store does not hold; returns its keys. History stays history; what is new is live where the merchant is synced."""
     news = intake.keep_news(session, batch, source, is_history=True)
     missing = {record.return_id for record in news.records} | {bad.record_key for bad in news.bad}
     if not missing:
@@ -99,7 +100,7 @@ def _repair(session: Session, batch: ReturnBatch, source: str) -> set[str]:
     return missing
 
 
-def _part(whole: Intake, records: list[intake.ReturnRecord]) -> Intake:
+def _part(whole: Intake, records: list[ReturnRecord]) -> Intake:
     part = copy(whole)
     part.records = records
     return part
@@ -197,14 +198,29 @@ def _keep_gaps(session: Session, source: str, window: Window, gaps: dict[str, st
         for key, why in gaps.items():
             words = f"{why} ({shown(window)})"
             raise_exception(
-                connection, session.merchant, ExceptionKind.AUDIT_GAP, f"{source}:{key}", words, return_id=key, run_id=run_id, now=now
+                connection,
+                session.merchant,
+                ExceptionKind.AUDIT_GAP,
+                f"{source}:{key}",
+                words,
+                return_id=None if source == "window" else key,
+                run_id=run_id,
+                now=now,
             )
         for subject in over:
             resolve_exception(connection, session.merchant, ExceptionKind.AUDIT_GAP, subject, now)
 
 
+def note_unaudited(session: Session, whole: Window, failed: Collection[tuple[Window, str]]) -> None:
+    """Open an exception for each window that could not be audited, and close those of windows that now were."""
+    errors = {f"{window.start:%Y-%m-%d}": error for window, error in failed}
+    days = [f"{whole.start + n * SPAN:%Y-%m-%d}" for n in range((whole.end - whole.start) // SPAN + 1)]
+    gaps = {day: f"this day could not be audited: {error}" for day, error in errors.items()}
+    _keep_gaps(session, "window", whole, gaps, days)
+
+
 def notice_silence(session: Session) -> None:
-    """Raise an exception for each stream of news that has been quiet for longer than is normal for this merchant; close those that speak again.
+    """Raise an exception for each stream of news that is quiet for longer than this merchant's normal; close those that speak again.
 
     Normal is the second longest gap of the last 28 days (one outage does not make outages normal), and half as long again.
     """
@@ -217,7 +233,7 @@ def notice_silence(session: Session) -> None:
             if limit is None or quiet_for <= limit:
                 resolve_exception(connection, session.merchant, ExceptionKind.SILENCE, subject, now)
                 continue
-            why = f"nothing from {source} by {channel} since {max(times):%Y-%m-%d %H:%M} UTC; its gaps are normally under {_hours(limit)} hours"
+            why = f"nothing from {source} by {channel} since {max(times):%Y-%m-%d %H:%M} UTC; normal is under {_hours(limit)} hours"
             raise_exception(
                 connection, session.merchant, ExceptionKind.SILENCE, subject, why, return_id=None, run_id=session.run.run_id, now=now
             )

@@ -130,7 +130,9 @@ class Work:
             # Each thread gets a copy of the context, so that a task knows the flow run that it belongs to.
             threads: list[Future[None]] = [pool.submit(copy_context().run, self._take_windows) for _ in range(self.workers)]
             try:
-                while wait(threads, timeout=1, return_when=FIRST_EXCEPTION).not_done and not any(t.done() and t.exception() for t in threads):
+                while wait(threads, timeout=1, return_when=FIRST_EXCEPTION).not_done and not any(
+                    t.done() and t.exception() for t in threads
+                ):
                     try:
                         if time.monotonic() - renewed > _RENEW_EVERY:
                             renewed = time.monotonic()

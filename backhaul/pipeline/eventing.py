@@ -30,6 +30,7 @@ from backhaul.pipeline.session import Session
 from backhaul.store import bulk, events, outbox
 from backhaul.store.events import Event
 from backhaul.store.exceptions import raise_exception, resolve_exception
+from backhaul.store.inbox import move_in
 from backhaul.store.receipts import mark_due
 from backhaul.store.tables import deliveries, exceptions, returns
 
@@ -74,6 +75,7 @@ class Batch:
 
 def claim(session: Session) -> Batch:
     """Take up the oldest waiting events; an empty batch when none is free."""
+    move_in(session.store)
     with session.store.write() as connection:
         batch = Batch(events.claim(connection, session.merchant, session.clock(), AT_ONCE))
     session.run.add("events", len(batch.events))

@@ -1,4 +1,6 @@
-"""Replay: what was decided in a range, decided again by today's normalisation and policy on the facts of that time. Sends and changes nothing.
+"""Replay: what was decided in a range, decided again by today's normalisation and policy on the facts of that time.
+
+Sends and changes nothing.
 
 | fact                  | as it was when the decision was taken                                                    |
 |-----------------------|------------------------------------------------------------------------------------------|
@@ -134,9 +136,7 @@ def _replay(
     )
 
 
-def _facts_then(
-    facts: ReturnFacts, as_of: datetime, versions: Sequence[sa.Row[Any]], told: Sequence[sa.Row[Any]]
-) -> ReturnFacts | None:
+def _facts_then(facts: ReturnFacts, as_of: datetime, versions: Sequence[sa.Row[Any]], told: Sequence[sa.Row[Any]]) -> ReturnFacts | None:
     """The facts as they were; None when today's normalisation cannot read the return."""
     seen = [version for version in versions if version.seen_at <= as_of] or list(versions)
     newest = max(seen, key=lambda version: int(version.version_no), default=None)

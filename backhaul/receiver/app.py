@@ -83,7 +83,9 @@ def make_app(service: Service) -> Starlette:
         Route("/readyz", _readyz(service), methods=["GET"]),
         Route("/metrics", _metrics(service), methods=["GET"]),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.router.redirect_slashes = False  # a vendor's POST follows no redirect
+    return app
 
 
 def _webhook(service: Service) -> Callable[[Request], object]:

@@ -1,4 +1,8 @@
-"""Durable before the answer, at the price of one commit for many: one thread writes what waits, all of it in one transaction."""
+"""Durable before the answer, at the price of one commit for many: one thread writes what waits, all of it in one transaction.
+
+On SQLite another process may be writing for longer than an answer can wait; then the events are kept in the inbox beside the store,
+and moved when it is our turn.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +20,13 @@ from backhaul.errors import StoreError
 from backhaul.store import events
 from backhaul.store.engine import Store
 from backhaul.store.events import NewEvent
+from backhaul.store.inbox import Inbox
 
 _AT_ONCE = 40  # requests in one transaction; below 50 rows PostgreSQL needs no staging table
 _LOCK_POLL = 0.002  # seconds; SQLite's own waiting sleeps up to 100 ms at a time
-_LOCK_PATIENCE = 10.0  # seconds
+_LOCK_PATIENCE = 0.015  # seconds; an answer is due within 50 ms
+_MOVE_EVERY = 0.02  # seconds
+_LAST_PATIENCE = 10.0  # seconds; when stopping, to leave nothing in the inbox
 _LONGEST_QUEUE = 2_000  # ten seconds of the highest load; beyond it the vendor is asked to come back
 
 log = logging.getLogger(__name__)
@@ -36,6 +43,8 @@ class Writer:
             sa.event.listen(store.engine, "connect", _wait_for_no_lock)
             store.engine.dispose()  # connections made before know nothing of it
         self.on_kept = on_kept
+        self._inbox = Inbox.beside(store)
+        self._has_inbox = self._inbox is not None and self._inbox.file.exists()
         self._queue: deque[_Waiter] = deque()
         self._wake = threading.Condition()
         self._is_stopping = False
@@ -65,35 +74,60 @@ class Writer:
 
     def _run(self) -> None:
         while group := self._next_group():
-            failure = self._write([arrived for arrived, _, _ in group])
+            failure = self._write([event for arrived, _, _ in group for event in arrived])
             by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
             for _, loop, done in group:
                 by_loop.setdefault(loop, []).append(done)
             for loop, waiting in by_loop.items():
                 if not loop.is_closed():
                     loop.call_soon_threadsafe(_resolve, waiting, failure)
-            if failure is None:
+            if failure is None and not self._has_inbox:
                 self.on_kept()
+        if self._has_inbox:
+            self._store_now([], _LAST_PATIENCE)
 
     def _next_group(self) -> list[_Waiter]:
-        with self._wake:
-            while not self._queue and not self._is_stopping:
-                self._wake.wait()
-            return [self._queue.popleft() for _ in range(min(_AT_ONCE, len(self._queue)))]
+        """The requests that wait, as soon as there are any; empty when told to stop. Meanwhile the inbox is emptied."""
+        while True:
+            with self._wake:
+                if not self._queue and not self._is_stopping:
+                    self._wake.wait(_MOVE_EVERY if self._has_inbox else None)
+                if self._queue or self._is_stopping:
+                    return [self._queue.popleft() for _ in range(min(_AT_ONCE, len(self._queue)))]
+            if self._has_inbox and self._store_now([], 0.0):
+                self.on_kept()
 
-    def _write(self, group: Sequence[Sequence[NewEvent]]) -> StoreError | None:
-        give_up_at = time.monotonic() + _LOCK_PATIENCE
+    def _write(self, arrived: Sequence[NewEvent]) -> StoreError | None:
+        try:
+            if self._store_now(arrived, _LOCK_PATIENCE):
+                return None
+            assert self._inbox is not None
+            self._inbox.keep(arrived)
+            self._has_inbox = True
+        except (StoreError, sa.exc.SQLAlchemyError, OSError) as error:
+            log.error("events not stored", extra={"fields": {"events": len(arrived), "error": error.__class__.__name__}})
+            return StoreError("the store cannot be used")
+        return None
+
+    def _store_now(self, arrived: Sequence[NewEvent], patience: float) -> bool:
+        """Write to the store, and move the inbox there too; False when another writer keeps SQLite's only turn for longer than `patience`."""
+        give_up_at = time.monotonic() + patience
         while True:
             try:
                 with self._store.write() as connection:
-                    events.keep(connection, [event for arrived in group for event in arrived])
-                return None
-            except (StoreError, sa.exc.SQLAlchemyError, OSError) as error:
-                if self._store.is_sqlite and "locked" in str(error) and time.monotonic() < give_up_at:
-                    time.sleep(_LOCK_POLL)
-                    continue
-                log.error("events not stored", extra={"fields": {"requests": len(group), "error": error.__class__.__name__}})
-                return StoreError("the store cannot be used")
+                    events.keep(connection, arrived)
+                    moved = self._inbox.move(connection) if self._inbox is not None and self._has_inbox else []
+                break
+            except StoreError as error:
+                if not self._store.is_sqlite or "locked" not in str(error):
+                    raise
+                if time.monotonic() >= give_up_at:
+                    return False
+                time.sleep(_LOCK_POLL)
+        if self._inbox is not None and moved:
+            self._inbox.forget(moved)
+        self._has_inbox = len(moved) > 0  # look once more: there may be more than one move takes
+        return True
 
 
 def _wait_for_no_lock(connection: Any, _: Any) -> None:

@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from backhaul.store.engine import Store
 from backhaul.store.tables import call_budgets
@@ -50,10 +51,7 @@ class StoreLedger:
         row = connection.execute(query).one_or_none()
         if row is None:
             connection.execute(
-                sa.text(
-                    "INSERT INTO call_budgets (merchant, vendor, made, paused_until) VALUES (:merchant, :vendor, '{}', 0) ON CONFLICT DO NOTHING"
-                ),
-                {"merchant": merchant, "vendor": vendor},
+                postgresql.insert(call_budgets).values(merchant=merchant, vendor=vendor, made={}, paused_until=0.0).on_conflict_do_nothing()
             )
             row = connection.execute(query).one()
         now = connection.execute(sa.text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()

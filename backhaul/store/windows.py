@@ -75,9 +75,7 @@ def lay_out(connection: sa.Connection, scope: Scope, pieces: Sequence[Window], *
     states = {(row.window_start, row.window_end): row.state for row in rows}
     held = {(row.window_start, row.window_end) for row in rows if row.state == RUNNING and (row.lease_expires_at or now) > now}
     completed = [(row.window_start, row.window_end) for row in rows if row.state == COMPLETED]
-    todo = [
-        piece for piece in pieces if is_forced or not any(start <= piece.start and piece.end <= end for start, end in completed)
-    ]
+    todo = [piece for piece in pieces if is_forced or not any(start <= piece.start and piece.end <= end for start, end in completed)]
     wanted = {(piece.start, piece.end) for piece in todo}
     for key, state in states.items():
         if key in wanted or key in held:

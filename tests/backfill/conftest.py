@@ -59,7 +59,7 @@ class Line:
         found = {}
         with self.store.read() as connection:
             for table in metadata.sorted_tables:
-                if table.name in ("runs", *but):
+                if table.name in ("runs", "call_budgets", *but):
                     continue
                 columns = [column for column in table.columns if column.name not in _CHANGES_WITH_EACH_RUN]
                 found[table.name] = sorted((tuple(row) for row in connection.execute(sa.select(*columns))), key=repr)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
@@ -56,7 +56,7 @@ class Fleet:
             wanted["job_variables"] = {"env": {**found["job_variables"].get("env", {}), **env}}
         return UUID(self.call("POST", f"/deployments/{found['id']}/create_flow_run", wanted)["id"])
 
-    def call(self, method: str, path: str, json: object | None = None) -> dict:
+    def call(self, method: str, path: str, json: object | None = None) -> Any:
         """One call of Prefect's API, which answers 503 while its SQLite is busy."""
         for _ in range(20):
             answer = httpx.request(method, self.api_url + path, json=json, timeout=30)
@@ -122,7 +122,8 @@ def running_fleet(workers: int = 1, store_url: str | None = None, **limits: int)
         config, database = home / "backhaul.toml", home / "store.db"
         text = config_toml(box, store_url=store_url or f"sqlite:///{database}")
         for name, value in limits.items():
-            text = text.replace("webhook_secret", f"{name} = {value}\nwebhook_secret").replace("callback_token", f"{name} = {value}\ncallback_token")
+            for before in ("webhook_secret", "callback_token"):
+                text = text.replace(before, f"{name} = {value}\n{before}")
         config.write_text(text)
         env = {
             **os.environ,

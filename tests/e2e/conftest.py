@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.e2e.house import House
 
 from backhaul.connectors import http
 from backhaul.domain import backoff
+from tests.e2e.house import House
 
 Build = Callable[..., House]
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from tests.e2e.house import House, prepare
 
 TRACKING = "9400100000000000000042"

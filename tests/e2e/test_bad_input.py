@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.e2e.house import House
 
 from backhaul.errors import BackhaulError, StoreError, StructuralError
 from backhaul.sandbox import scenarios
 from backhaul.sandbox.loop_wire import shopper
 from backhaul.store import engine
+from tests.e2e.house import House
 
 TWO = {"acme": {}, "zeta": {}}
 

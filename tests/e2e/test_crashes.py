@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+
 from tests.e2e.house import House, drain, prepare
 
 LATER = timedelta(seconds=1000)  # past every lease, and past process_settle_seconds
@@ -18,7 +19,7 @@ def house(build: Callable[..., House], store_url: str) -> House:
     return build(store_url=store_url)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 12) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it never happened"
@@ -44,7 +45,11 @@ def test_i8_a_process_killed_at_any_moment_of_its_deliveries_loses_none_and_repe
     house.world.fault("slow", "loop.*", seconds=0.1, times=None)
     for done in (1, 9, 17):  # effects at Loop when the kill strikes
         worker = house.start("deliver")
-        wait_for(lambda done=done: len(house.world.journal.writes("loop.process")) + house.effects("loop.note") + house.effects("loop.flag") >= done)
+        wait_for(
+            lambda done=done: (
+                len(house.world.journal.writes("loop.process")) + house.effects("loop.note") + house.effects("loop.flag") >= done
+            )
+        )
         worker.kill()
         worker.wait()
         house.let_time_pass(LATER)

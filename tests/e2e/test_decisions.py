@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.e2e.house import House
 
 from backhaul.sandbox.loop_state import Line
+from tests.e2e.house import House
 
 SKU, OTHER, BAD = "TEE-NVY-M", "CAP-RED-1", "NOT-KNOWN"
 PARCELS = {
@@ -225,7 +225,9 @@ def test_every_view_can_be_read_and_the_units_of_each_return_add_up(story: Story
 
 
 def test_the_lines_of_a_return_keep_their_price_beside_what_became_of_them(story: Story) -> None:
-    lines = story.house.rows("SELECT sku, condition, price, tax FROM recon_lines WHERE merchant = 'acme' AND return_id = :r ORDER BY sku", r=story.ids["damaged"])
+    lines = story.house.rows(
+        "SELECT sku, condition, price, tax FROM recon_lines WHERE merchant = 'acme' AND return_id = :r ORDER BY sku", r=story.ids["damaged"]
+    )
     assert [(line["sku"], line["condition"]) for line in lines] == [(OTHER, "damaged"), (SKU, "available")]
     line = Line(1, SKU)
     assert {float(row["price"]) for row in lines} == {line.price / 100}

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.connectors.vendor_server import PAYLOADS, Answer, Request, Vendor, said
-from tests.e2e.house import House
 
 from backhaul.connectors.loop.normalise import normalise
 from backhaul.connectors.masonhub.normalise import normalise_callback
 from backhaul.pipeline import intake, receiving
 from flows.recorded import recorded_run
+from tests.connectors.vendor_server import PAYLOADS, Answer, Request, Vendor, said
+from tests.e2e.house import House
 
 LISTS = ["returns-list-paginated", "returns-list-unpaginated", "returns-list-empty-page"]
 DETAILS = ["return-details", "return-details-closed-refund"]

@@ -13,10 +13,10 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from tests.e2e.house import House
 
 from backhaul.connectors.http import Http
 from backhaul.connectors.masonhub import client
+from tests.e2e.house import House
 
 # name of a merchant -> the fault that strikes it, and what its first attempt is said to have been
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
@@ -66,7 +66,9 @@ class Struck:
             soon = format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True)
             asked = fault | ({"retry_after": soon} if fault.get("retry_after") == "date" else {})
             for target in targets:
-                self.house.world.fault(asked["kind"], target, merchant=name, **{key: value for key, value in asked.items() if key != "kind"})
+                self.house.world.fault(
+                    asked["kind"], target, merchant=name, **{key: value for key, value in asked.items() if key != "kind"}
+                )
 
     def sync(self) -> None:
         with ThreadPoolExecutor(len(FAULTS)) as pool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from tests.e2e.house import House
 
 from backhaul.errors import BackhaulError
 from backhaul.sandbox import scenarios
+from tests.e2e.house import House
 
 RETURNS = 60
 LEASES_OVER = timedelta(minutes=20)
@@ -65,6 +66,7 @@ def test_i4_every_return_is_in_the_store_and_the_counts_of_each_run_add_up(house
 
 def test_i5_a_window_of_which_one_state_pass_fails_loads_nothing_and_moves_no_watermark(house: House) -> None:
     before = house.dump()
+    time.sleep(1.1)  # Loop tells whole seconds, and the watermark is to be seen to move
     for _ in range(4):
         house.shop(order_number=9000)
     house.world.fault("500", "loop.list", times=None, record="state=review")
@@ -104,7 +106,10 @@ def test_i7_a_return_met_early_or_late_ends_as_the_same_rows(build: Callable[...
         house.sync()
         house.sync()
     for view, columns in (
-        ("recon_returns", "loop_state, decision, reasons, stage, damaged_units, available_units, return_total, delivery_state, value_at_risk"),
+        (
+            "recon_returns",
+            "loop_state, decision, reasons, stage, damaged_units, available_units, return_total, delivery_state, value_at_risk",
+        ),
         ("recon_lines", "line_item_id, sku, price, condition, units, discrepancy"),
     ):
         query = f"SELECT {columns} FROM {view} ORDER BY 1, 2"
@@ -113,13 +118,12 @@ def test_i7_a_return_met_early_or_late_ends_as_the_same_rows(build: Callable[...
 
 
 def test_i8_a_sync_that_ends_anywhere_between_two_calls_is_completed_by_the_next(build: Callable[..., House]) -> None:
-    for after in (0, 3, 5, 6, 7, 9):  # calls answered before all vendors fall silent
+    for after in (3, 6, 9):  # calls answered before all vendors fall silent
         house = build()
         clean, damaged = house.shop(), house.shop()
         house.world.fault("401", "*", times=3, after=after)  # ends the run at once
         with pytest.raises(BackhaulError):
-            for _ in range(3):
-                house.sync()
+            sync_often(house)
         house.world.faults.clear()
         house.let_time_pass(LEASES_OVER)
         house.sync()
@@ -127,8 +131,7 @@ def test_i8_a_sync_that_ends_anywhere_between_two_calls_is_completed_by_the_next
         house.receive(damaged, "damaged")
         house.world.fault("401", "*", times=1, after=after)
         with pytest.raises(BackhaulError):
-            for _ in range(3):
-                house.sync()
+            sync_often(house)
         house.let_time_pass(LEASES_OVER)
         house.sync()
         house.sync()
@@ -136,3 +139,8 @@ def test_i8_a_sync_that_ends_anywhere_between_two_calls_is_completed_by_the_next
         assert house.outcome(damaged) == ("flag", ["damaged"], "flagged"), after
         effects = [house.effects(name) for name in ("masonhub.create", "loop.process", "loop.note", "loop.flag")]
         assert effects == [2, 1, 1, 1], after
+
+
+def sync_often(house: House) -> None:
+    for _ in range(3):
+        house.sync()

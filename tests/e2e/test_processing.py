@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+
 from tests.e2e.house import House, prepare
 
 SETTLE = timedelta(seconds=900)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from tests.e2e.house import House
-
 from backhaul.sandbox import scenarios
+from tests.e2e.house import House
 
 STATES = 5
 

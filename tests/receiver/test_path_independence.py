@@ -139,17 +139,20 @@ WAYS: dict[str, Way] = {
 }
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_every_way_to_the_same_facts_ends_in_the_same_rows(make_desk: Callable[..., Desk], seed: int) -> None:
-    expected = _told(make_desk, by_poll, seed)
+_polled: dict[str, list[dict[str, Any]]] = {}  # told once; every way is held against it
+
+
+@pytest.mark.parametrize(("name", "seed"), [*((name, 1) for name in WAYS), ("webhooks, shuffled and doubled", 2)])
+def test_every_way_to_the_same_facts_ends_in_the_same_rows(make_desk: Callable[..., Desk], name: str, seed: int) -> None:
+    expected = _polled or _told(make_desk, by_poll, seed)
+    _polled.update(expected)
     assert {row["stage"] for row in expected["recon_returns"]} >= {"processed", "flagged", "ended"}
     assert expected["recon_discrepancies"] and expected["recon_exceptions"] and expected["processed_not_received"]
-    for name, way in WAYS.items():
-        found = _told(make_desk, way, seed)
-        for view in VIEWS:
-            missing = [row for row in expected[view] if row not in found[view]]
-            assert (missing, [row for row in found[view] if row not in expected[view]]) == ([], []), f"{view} by {name}"
-            assert len(found[view]) == len(expected[view])
+    found = _told(make_desk, WAYS[name], seed)
+    for view in VIEWS:
+        missing = [row for row in expected[view] if row not in found[view]]
+        assert (missing, [row for row in found[view] if row not in expected[view]]) == ([], []), f"{view} by {name}"
+        assert len(found[view]) == len(expected[view])
 
 
 def _told(make_desk: Callable[..., Desk], way: Way, seed: int) -> dict[str, list[dict[str, Any]]]:

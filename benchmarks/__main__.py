@@ -1,0 +1,111 @@
+"""`python -m benchmarks [--quick] [--only NAME…]`: measure every number, print a table, write `build/bench.json`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import backfill, calls, growth, webhook
+from benchmarks.surroundings import DATABASES, ROOT, facts
+
+RESULT = ROOT / "build" / "bench.json"
+TARGETS = {
+    "backfill.returns_per_s": "",
+    "backfill.vs_dlt": "at least 10",
+    "backfill.vs_dlt_tuned": "",
+    "backfill.vs_floor": "at most 2",
+    "backfill.cpu_vs_dlt": "",
+    "backfill.cpu_vs_floor": "",
+    "memory_growth": "under 1.5",
+    "noop_growth": "under 1.5",
+    "webhook_p99_ms": "under 50",
+    "webhook_to_rma_p95_s": "under 5",
+    "calls_vs_minimum": "at most 1.1",
+    "workers_speedup": "",
+}
+PARTS = ("backfill", "growth", "webhook", "calls")
+
+
+def main() -> int:
+    """Measure what was asked for. A part that fails is named, its numbers stay empty, and the exit code is 1."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="smaller sizes and one round: under three minutes on an idle machine")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="measure these alone")
+    chosen = parser.parse_args()
+    found: dict[str, Any] = {"backfill": {}, "postgresql": {}, "memory_growth": None, "noop_growth": None, "webhook_p99_ms": None}
+    found |= {"webhook_to_rma_p95_s": None, "calls_vs_minimum": None, "workers_speedup": None}  # the last has no measurement yet
+    found["environment"] = facts() | {"quick": chosen.quick, "failed": {}}
+    for part in chosen.only:
+        for name, step in _steps(part, chosen.quick, found):
+            began = time.monotonic()
+            try:
+                step()
+            except Exception as error:
+                found["environment"]["failed"][name] = f"{error.__class__.__name__}: {error}"
+            print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(found, indent=2) + "\n")
+    show(found)
+    return 1 if found["environment"]["failed"] else 0
+
+
+def _steps(part: str, is_quick: bool, found: dict[str, Any]) -> list[tuple[str, Callable[[], None]]]:
+    """The measurements of a part; each puts its numbers in `found`, SQLite's at the top, PostgreSQL's under its name."""
+    if part == "growth":
+        sizes = (2_000, 10_000, 50_000) if is_quick else (10_000, 100_000, 1_000_000)
+        return [("growth", lambda: found.update(growth.measure(*sizes)))]
+    if part == "calls":
+        return [("calls", lambda: found.update(calls.measure(600 if is_quick else 3_000)))]
+    steps = []
+    for database in DATABASES:
+        into = found if database == "sqlite" else found[database]
+        if part == "backfill":
+            measure = partial(_backfill, database, 6_000 if is_quick else 20_000, 1 if is_quick else 3)
+        else:
+            measure = partial(_webhook, database, 4.0 if is_quick else 20.0)
+        steps.append((f"{part} {database}", lambda into=into, measure=measure: into.update(measure())))
+    return steps
+
+
+def _backfill(database: str, count: int, rounds: int) -> dict[str, Any]:
+    return {"backfill": backfill.measure(count, rounds, database)}
+
+
+def _webhook(database: str, seconds: float) -> dict[str, float]:
+    """The receiver's numbers, at 200 webhooks a second."""
+    with tempfile.TemporaryDirectory() as folder, DATABASES[database]() as fresh:
+        took = webhook.measure(fresh(Path(folder)), Path(folder), 200, seconds)
+    return {"webhook_p99_ms": round(took["accepted p99"], 1), "webhook_to_rma_p95_s": round(took["webhook to RMA p95"] / 1000, 2)}
+
+
+def show(found: dict[str, Any]) -> None:
+    """Print the table."""
+    table = Table(title=f"Backhaul {found['environment']['commit']}, {'quick' if found['environment']['quick'] else 'full'}")
+    for heading in ("number", "target", *DATABASES):
+        table.add_column(heading, justify="left" if heading in ("number", "target") else "right")
+    for name, target in TARGETS.items():
+        table.add_row(name, target, _shown(found, name), _shown(found["postgresql"], name))
+    Console().print(table)
+    for part, why in found["environment"]["failed"].items():
+        print(f"{part} failed: {why}", file=sys.stderr)
+
+
+def _shown(found: dict[str, Any], name: str) -> str:
+    value: Any = found
+    for step in name.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return "" if value is None else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,234 @@
+"""Who is let in, what is refused, and what is kept."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from backhaul.receiver import app as app_module
+from backhaul.receiver import readings
+from backhaul.sandbox import Sandbox
+from backhaul.sandbox.loop_hooks import TOPICS, php_json
+
+from .conftest import MERCHANT, Desk
+
+LOOP = f"/webhooks/{MERCHANT}/loop"
+MASONHUB = f"/webhooks/{MERCHANT}/masonhub"
+JSON = {"Content-Type": "application/json"}
+Ask = Callable[[httpx.AsyncClient], Coroutine[Any, Any, Any]]
+
+
+def _signed(desk: Desk, body: bytes, **more: str) -> dict[str, str]:
+    secret = desk.box.keys[MERCHANT].loop_webhook_secret.encode()
+    return JSON | {"X-Loop-Signature": base64.b64encode(hmac.digest(secret, body, hashlib.sha256)).decode()} | more
+
+
+def _post(desk: Desk, path: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
+    async def ask(client: httpx.AsyncClient) -> httpx.Response:
+        return await client.post(path, content=body, headers=headers)
+
+    return desk.with_client(ask)
+
+
+def _kept(desk: Desk) -> list[dict[str, Any]]:
+    return desk.rows("SELECT * FROM events ORDER BY event_id")
+
+
+def test_a_body_with_escaped_slashes_is_verified_as_it_came(desk: Desk) -> None:
+    body = b'{"topic":"label","trigger":"label.updated","id":1,"url":"https:\\/\\/example.com\\/x"}'
+    assert _post(desk, LOOP, body, _signed(desk, body)).status_code == 200
+    assert _post(desk, LOOP, json.dumps(json.loads(body)).encode(), _signed(desk, body)).status_code == 401
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_every_topic_of_loop_is_kept(desk: Desk, topic: str) -> None:
+    body = php_json({"topic": topic, "trigger": "return.updated", "id": 7, "return_id": 8})
+    assert _post(desk, LOOP, body, _signed(desk, body)).status_code == 200
+    assert len(_kept(desk)) == 1
+
+
+def test_an_empty_payload_is_kept_and_asks_nothing_of_loop(desk: Desk) -> None:
+    assert _post(desk, LOOP, b"{}", _signed(desk, b"{}")).status_code == 200
+    desk.take_in()
+    assert desk.box.world.journal.count(merchant=MERCHANT) == 0
+    assert _kept(desk)[0]["handled_at"] is not None
+
+
+def test_unknown_merchants_and_wrong_signatures_get_the_same_answer(desk: Desk) -> None:
+    body = b'{"topic":"return"}'
+    right = _signed(desk, body)
+    answers = [
+        _post(desk, LOOP, body, JSON),
+        _post(desk, LOOP, body, JSON | {"X-Loop-Signature": "="}),
+        _post(desk, LOOP, body + b" ", right),
+        _post(desk, "/webhooks/nobody/loop", body, right),
+        _post(desk, f"/webhooks/{MERCHANT}/airhouse", body, right),
+        _post(desk, MASONHUB, body, JSON | {"Authorization": "Bearer wrong"}),
+    ]
+    assert {(one.status_code, one.content) for one in answers} == {(401, b'{"error":"unauthorized"}')}
+    assert _kept(desk) == []
+
+
+def test_an_unproven_body_never_reaches_a_parser(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_module, "as_events", lambda *_: pytest.fail("parsed"))
+    bomb = b"[" * 100_000
+    for path, headers in ((LOOP, JSON | {"X-Loop-Signature": "x"}), (MASONHUB, JSON | {"Authorization": "x"}), (MASONHUB, JSON)):
+        assert _post(desk, path, bomb, headers).status_code == 401
+
+
+@pytest.mark.parametrize("body", [b"[" * 500_000, b'{"line_items":' * 50_000, b"", b"null", b"[]", b"\xff\xfe", b'{"id":', b'"text"'])
+def test_a_proven_body_that_is_no_object_is_refused_and_not_kept(desk: Desk, body: bytes) -> None:
+    assert _post(desk, LOOP, body, _signed(desk, body)).status_code == 400
+    token = desk.box.keys[MERCHANT].masonhub_callback_token
+    assert _post(desk, MASONHUB, body, JSON | {"Authorization": token}).status_code == 400
+    assert _kept(desk) == []
+
+
+def test_a_body_over_one_mebibyte_is_refused_however_it_is_sent(desk: Desk) -> None:
+    body = b'{"x":"' + b"a" * (1 << 20) + b'"}'
+
+    async def chunks() -> Any:
+        for start in range(0, len(body), 65_536):
+            yield body[start : start + 65_536]
+
+    async def ask(client: httpx.AsyncClient) -> list[int]:
+        told = await client.post(LOOP, content=body, headers=_signed(desk, body))
+        untold = await client.post(LOOP, content=chunks(), headers=_signed(desk, body))
+        return [told.status_code, untold.status_code]
+
+    assert desk.with_client(ask) == [413, 413]
+    assert _kept(desk) == []
+
+
+def test_only_json_by_its_content_type_is_read(desk: Desk) -> None:
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""):
+        assert _post(desk, LOOP, b"{}", _signed(desk, b"{}") | {"Content-Type": kind}).status_code == 415
+    assert _post(desk, LOOP, b"{}", _signed(desk, b"{}") | {"Content-Type": "application/json; charset=utf-8"}).status_code == 200
+
+
+@pytest.mark.parametrize("form", ["bearer", "bare", "body"])
+def test_masonhubs_token_is_taken_from_the_header_or_the_body(desk: Desk, form: str) -> None:
+    token = desk.box.keys[MERCHANT].masonhub_callback_token
+    body: dict[str, Any] = {"message_type": "rmaEvent", "data": [{"id": "r", "customer_identifier": "9", "event_type": "inTransit"}]}
+    headers = dict(JSON)
+    if form == "body":
+        body["token"] = token
+    else:
+        headers["Authorization"] = token if form == "bare" else f"Bearer {token}"
+    assert _post(desk, MASONHUB, json.dumps(body).encode(), headers).status_code == 200
+    (kept,) = _kept(desk)
+    assert (kept["topic"], kept["record_key"]) == ("rmaEvent.inTransit", "9")
+    assert token not in str(kept)
+
+
+def test_a_callback_of_several_records_is_kept_as_one_event_each(desk: Desk) -> None:
+    records = [{"id": f"r{n}", "customer_identifier": str(n), "event_type": "delivered"} for n in range(3)]
+    body = json.dumps({"message_type": "rmaEvent", "data": records}).encode()
+    headers = JSON | {"Authorization": desk.box.keys[MERCHANT].masonhub_callback_token}
+    for _ in range(2):
+        assert _post(desk, MASONHUB, body, headers).status_code == 200
+    assert [row["record_key"] for row in _kept(desk)] == ["0", "1", "2"]
+
+
+def test_the_same_event_twice_is_kept_once_and_replayed_later_changes_nothing(desk: Desk) -> None:
+    desk.box.world.create_return(MERCHANT, ("TEE-NAV-M",))
+    postings = desk.fresh_postings()
+    assert desk.post(postings * 3) == [200] * 3
+    desk.take_in()
+    before = {table: desk.rows(f"SELECT * FROM {table}") for table in ("events", "returns", "deliveries", "decisions")}
+    calls = desk.box.world.journal.count()
+    assert desk.post(postings) == [200]
+    desk.take_in()
+    assert {table: desk.rows(f"SELECT * FROM {table}") for table in before} == before
+    assert desk.box.world.journal.count() == calls
+
+
+def test_no_personal_data_is_kept(desk: Desk) -> None:
+    item = desk.box.world.create_return(MERCHANT, ("TEE-NAV-M",))
+    desk.post(desk.fresh_postings())
+    desk.take_in()
+    kept = str(_kept(desk)) + str(desk.rows("SELECT body FROM return_versions"))
+    for personal in ("@", "Example Street", "+1555", "Columbus", "first_name"):
+        assert personal not in kept
+    assert str(item.id) in kept
+
+
+def test_a_structure_that_does_not_decode_is_kept_as_a_signal(desk: Desk) -> None:
+    item = desk.box.world.create_return(MERCHANT, ("TEE-NAV-M",))
+    desk.fresh_postings()
+    body = php_json({"topic": "return", "trigger": "return.created", "id": item.id, "line_items": "none", "customer": "a@b.example"})
+    assert _post(desk, LOOP, body, _signed(desk, body)).status_code == 200
+    desk.take_in()
+    (row,) = desk.rows("SELECT return_id, updated_at FROM returns")
+    assert row["return_id"] == str(item.id) and row["updated_at"] is not None
+    assert "b.example" not in str(_kept(desk))
+
+
+def test_a_character_that_a_database_cannot_hold_does_not_stop_the_others(desk: Desk) -> None:
+    readings_of = readings.as_events(MERCHANT, "loop", b'{"topic":"return\\u0000","id":"1\\u00002","carrier":"a\\u0000b\\\\u0000"}', desk.now())
+    assert (readings_of[0].topic, readings_of[0].record_key) == ("unknown", None)
+    assert json.loads(readings_of[0].body)["carrier"] == "ab\\u0000"
+
+
+def test_while_the_store_is_away_the_vendor_is_asked_to_come_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with desk.store.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE events RENAME TO gone")
+    response = _post(desk, LOOP, b"{}", _signed(desk, b"{}"))
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "30")
+    assert _ready(desk)[0] == 503
+    with desk.store.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE gone RENAME TO events")
+    assert _post(desk, LOOP, b"{}", _signed(desk, b"{}")).status_code == 200
+
+
+def _ready(desk: Desk) -> tuple[int, dict[str, Any]]:
+    async def ask(client: httpx.AsyncClient) -> tuple[int, dict[str, Any]]:
+        response = await client.get("/readyz")
+        return response.status_code, response.json()
+
+    return desk.with_client(ask)
+
+
+def test_readiness_is_red_once_the_backlog_is_older_than_its_limit(desk: Desk, box: Sandbox) -> None:
+    assert _ready(desk) == (200, {"status": "ready", "store": "up", "waiting": 0, "oldest_seconds": 0.0, "worker": "alive"})
+    box.world.create_return(MERCHANT, ("TEE-NAV-M",))
+    desk.post(desk.fresh_postings())
+    box.advance(timedelta(minutes=4))
+    assert _ready(desk)[0] == 200
+    box.advance(timedelta(minutes=2))
+    status, found = _ready(desk)
+    assert (status, found["status"], found["waiting"], found["oldest_seconds"]) == (503, "red", 1, 360.0)
+    desk.take_in()
+    assert _ready(desk)[0] == 200
+
+
+def test_metrics_tell_of_events_backlog_deliveries_and_quarantine(desk: Desk) -> None:
+    desk.box.world.create_return(MERCHANT, ("TEE-NAV-M",))
+    spoiled = desk.box.world.create_return(MERCHANT, ("TEE-NAV-S",))
+    desk.box.world.loop(MERCHANT).corrupt(spoiled.id, 0, price="-5.00")
+    desk.box.world.set_tracking(MERCHANT, spoiled.id, "9400100000000000000001")
+    desk.post(desk.fresh_postings())
+    desk.take_in()
+    desk.box.world.create_return(MERCHANT, ("TEE-NAV-L",))
+    waiting = desk.fresh_postings()
+
+    async def ask(client: httpx.AsyncClient) -> str:
+        for one in waiting:
+            await client.post(one.url, content=one.body, headers=one.headers)
+        await client.post(LOOP, content=b"{}", headers=JSON)
+        return (await client.get("/metrics")).text
+
+    text = desk.with_client(ask)
+    assert f'backhaul_events_total{{merchant="{MERCHANT}",source="loop"}} 1.0' in text
+    assert 'backhaul_webhook_requests_total{source="loop",status="401"} 1.0' in text
+    assert f'backhaul_events_waiting{{merchant="{MERCHANT}"}} 1.0' in text
+    assert f'backhaul_deliveries{{kind="rma.create",merchant="{MERCHANT}",state="confirmed"}} 2.0' in text
+    assert f'backhaul_quarantined{{merchant="{MERCHANT}",source="loop"}} 1.0' in text
