@@ -10,13 +10,16 @@ import typer
 from backhaul.cli.app import Chosen, Json, Merchant, app, settings, store
 from backhaul.cli.output import print_json, print_rows
 from backhaul.cli.running import report_failures, run_each
-from backhaul.pipeline.session import check_secrets
+from backhaul.pipeline.session import check_secrets, utc_now
 from backhaul.store import timeline as lives
+from backhaul.store.exceptions import settle_exceptions
 from backhaul.store.runs import latest_runs
 from backhaul.store.tables import quarantine as quarantine_table
 
 held = typer.Typer(help="Records that broke a critical rule.", no_args_is_help=True)
 app.add_typer(held, name="quarantine")
+raised = typer.Typer(help="What needs a person.", no_args_is_help=True)
+app.add_typer(raised, name="exceptions")
 
 _RUN_COLUMNS = (
     *("started_at", "flow", "merchant", "trigger", "state", "records_in", "records_out", "quarantined", "delivered", "refused"),
@@ -100,3 +103,27 @@ def retry_held(
     ]
     print_rows(rows, as_json=as_json, title="Quarantine retry")
     raise typer.Exit(report_failures(done))
+
+
+@raised.command("list")
+def list_exceptions(merchant: Merchant = None, as_json: Json = False) -> None:
+    """All that needs a person, oldest first, each with its remedy."""
+    words = "SELECT * FROM recon_exceptions WHERE merchant = coalesce(:merchant, merchant) ORDER BY opened_at, merchant, kind, subject"
+    with store() as opened, opened.read() as connection:
+        rows = [dict(row) for row in connection.execute(sa.text(words), {"merchant": merchant}).mappings()]
+    columns = None if as_json else ("opened_at", "merchant", "kind", "subject", "why", "remedy")
+    print_rows(rows, as_json=as_json, title="Exceptions", columns=columns, empty="none")
+
+
+@raised.command("resolve")
+def resolve_exceptions(
+    subject: Annotated[str, typer.Argument(help="What it is about: a subject of the list, or a return id.")],
+    kind: Annotated[str | None, typer.Option("--kind", help="Only this kind.")] = None,
+    merchant: Merchant = None,
+    as_json: Json = False,
+) -> None:
+    """Say that you have dealt with exceptions. They open again only for another cause; nothing is sent to anyone."""
+    with store() as opened, opened.write() as connection:
+        rows = settle_exceptions(connection, merchant, subject, kind, utc_now())
+    print_rows(rows, as_json=as_json, title="Settled", empty=f"nothing open about {subject}")
+    raise typer.Exit(0 if rows else 1)

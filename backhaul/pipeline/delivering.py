@@ -235,6 +235,8 @@ class Courier:
         is_final = isinstance(error, PermanentVendorError)
         now = self.session.clock()
         with self.session.store.write(self.session.merchant) as connection:
+            if still_uncertain:
+                outbox.count_attempts(connection, [delivery.delivery_id for delivery in group])
             for delivery in group:
                 if not is_final or still_uncertain:
                     is_uncertain = still_uncertain or not error.is_certain

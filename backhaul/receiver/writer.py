@@ -39,12 +39,12 @@ class Writer:
 
     def __init__(self, store: Store, on_kept: Callable[[], None] = lambda: None) -> None:
         self._store = store
-        if store.is_sqlite:
+        self._inbox = Inbox.beside(store)
+        self._has_inbox = self._inbox is not None and self._inbox.exists
+        if self._inbox is not None:
             sa.event.listen(store.engine, "connect", _wait_for_no_lock)
             store.engine.dispose()  # connections made before know nothing of it
         self.on_kept = on_kept
-        self._inbox = Inbox.beside(store)
-        self._has_inbox = self._inbox is not None and self._inbox.file.exists()
         self._queue: deque[_Waiter] = deque()
         self._wake = threading.Condition()
         self._is_stopping = False
@@ -83,8 +83,10 @@ class Writer:
                     loop.call_soon_threadsafe(_resolve, waiting, failure)
             if failure is None and not self._has_inbox:
                 self.on_kept()
-        if self._has_inbox:
-            self._store_now([], _LAST_PATIENCE)
+        if self._inbox is not None:
+            if self._has_inbox:
+                self._store_now([], _LAST_PATIENCE)
+            self._inbox.close()
 
     def _next_group(self) -> list[_Waiter]:
         """The requests that wait, as soon as there are any; empty when told to stop. Meanwhile the inbox is emptied."""
@@ -99,18 +101,17 @@ class Writer:
 
     def _write(self, arrived: Sequence[NewEvent]) -> StoreError | None:
         try:
-            if self._store_now(arrived, _LOCK_PATIENCE):
-                return None
-            assert self._inbox is not None
-            self._inbox.keep(arrived)
-            self._has_inbox = True
+            # While the inbox is in use the turn has just been refused, so it is asked for once and not waited for.
+            if not self._store_now(arrived, 0.0 if self._has_inbox else _LOCK_PATIENCE) and self._inbox is not None:
+                self._inbox.keep(arrived)
+                self._has_inbox = True
         except (StoreError, sa.exc.SQLAlchemyError, OSError) as error:
             log.error("events not stored", extra={"fields": {"events": len(arrived), "error": error.__class__.__name__}})
             return StoreError("the store cannot be used")
         return None
 
     def _store_now(self, arrived: Sequence[NewEvent], patience: float) -> bool:
-        """Write to the store, and move the inbox there too; False when another writer keeps SQLite's only turn for longer than `patience`."""
+        """Write to the store, the inbox too; False when another writer keeps SQLite's only turn for longer than `patience`."""
         give_up_at = time.monotonic() + patience
         while True:
             try:
@@ -119,7 +120,7 @@ class Writer:
                     moved = self._inbox.move(connection) if self._inbox is not None and self._has_inbox else []
                 break
             except StoreError as error:
-                if not self._store.is_sqlite or "locked" not in str(error):
+                if self._inbox is None or "locked" not in str(error):
                     raise
                 if time.monotonic() >= give_up_at:
                     return False

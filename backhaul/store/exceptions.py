@@ -21,14 +21,20 @@ def raise_exception(
     run_id: str,
     now: datetime,
 ) -> None:
-    """Open an exception, or open it anew. One that is open already keeps its time, and changes only if `why` does."""
+    """Open an exception, or open it anew. One that is open already keeps its time, and changes only if `why` does.
+
+    One that a person has settled stays so while its cause is the same.
+    """
     same = (exceptions.c.merchant == merchant) & (exceptions.c.kind == kind.value) & (exceptions.c.subject == subject)
-    before = connection.execute(sa.select(exceptions.c.why, exceptions.c.resolved_at).where(same)).one_or_none()
+    before = connection.execute(sa.select(exceptions.c.why, exceptions.c.resolved_at, exceptions.c.is_settled).where(same)).one_or_none()
     if before is None:
-        values = {"merchant": merchant, "kind": kind.value, "subject": subject, "return_id": return_id}
-        connection.execute(sa.insert(exceptions).values(values | {"why": why, "remedy": kind.remedy, "opened_at": now, "run_id": run_id}))
+        key = {"merchant": merchant, "kind": kind.value, "subject": subject, "return_id": return_id}
+        rest = {"why": why, "remedy": kind.remedy, "opened_at": now, "is_settled": False, "run_id": run_id}
+        connection.execute(sa.insert(exceptions).values(key | rest))
     elif before.resolved_at is not None:
-        connection.execute(sa.update(exceptions).where(same).values(why=why, opened_at=now, resolved_at=None, run_id=run_id))
+        if not before.is_settled or before.why != why:
+            values = {"why": why, "opened_at": now, "resolved_at": None, "is_settled": False, "run_id": run_id}
+            connection.execute(sa.update(exceptions).where(same).values(values))
     elif before.why != why:
         connection.execute(sa.update(exceptions).where(same).values(why=why, run_id=run_id))
 
@@ -42,3 +48,15 @@ def resolve_exception(connection: sa.Connection, merchant: str, kind: ExceptionK
         & exceptions.c.resolved_at.is_(None)
     )
     connection.execute(sa.update(exceptions).where(open_one).values(resolved_at=now))
+
+
+def settle_exceptions(connection: sa.Connection, merchant: str | None, subject: str, kind: str | None, now: datetime) -> list[dict[str, str]]:
+    """Mark open exceptions about a subject, or a return, as dealt with by a person; returns merchant, kind and subject of each."""
+    about = sa.or_(exceptions.c.subject == subject, exceptions.c.return_id == subject) & exceptions.c.resolved_at.is_(None)
+    if merchant is not None:
+        about &= exceptions.c.merchant == merchant
+    if kind is not None:
+        about &= exceptions.c.kind == kind
+    settled = sa.update(exceptions).where(about).values(resolved_at=now, is_settled=True)
+    rows = connection.execute(settled.returning(exceptions.c.merchant, exceptions.c.kind, exceptions.c.subject))
+    return sorted((dict(row._mapping) for row in rows), key=lambda row: (row["merchant"], row["kind"], row["subject"]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -21,14 +21,15 @@ from backhaul.store.engine import Store
 from backhaul.store.events import NewEvent
 
 _DECODER = msgspec.json.Decoder(NewEvent)
-_AT_ONCE = 500
+AT_ONCE = 500  # events moved in one transaction
 
 
 class Inbox:
-    """The file beside one SQLite store. It is made when it is first needed."""
+    """The file beside one SQLite store. It is made when it is first needed. For one thread: its connection stays open until `close`."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self._opened: sqlite3.Connection | None = None
 
     @classmethod
     def beside(cls, store: Store) -> Inbox | None:
@@ -36,51 +37,65 @@ class Inbox:
         name = store.engine.url.database
         return cls(Path(f"{name}-inbox")) if store.is_sqlite and name and name != ":memory:" else None
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a file; it may be empty."""
+        return self.file.exists()
+
     def keep(self, arrived: Sequence[NewEvent]) -> None:
         """Keep events on disk. Raises StoreError when that cannot be done."""
-        with self._open(is_wanted=True) as connection:
-            assert connection is not None
+        with self._transaction() as connection:
             connection.executemany("INSERT INTO inbox (event) VALUES (?)", [(msgspec.json.encode(event),) for event in arrived])
 
     def move(self, connection: sa.Connection) -> list[int]:
         """Copy what is here to `events`, in the caller's transaction; returns what to `forget` once that is committed."""
-        with self._open() as mine:
-            rows = mine.execute("SELECT inbox_id, event FROM inbox ORDER BY inbox_id LIMIT ?", (_AT_ONCE,)).fetchall() if mine else []
+        with self._transaction() as mine:
+            rows = mine.execute("SELECT inbox_id, event FROM inbox ORDER BY inbox_id LIMIT ?", (AT_ONCE,)).fetchall()
         events.keep(connection, [_DECODER.decode(event) for _, event in rows])
         return [inbox_id for inbox_id, _ in rows]
 
     def forget(self, inbox_ids: Sequence[int]) -> None:
         """Delete what has been moved."""
         if inbox_ids:
-            with self._open() as mine:
-                if mine is not None:
-                    mine.executemany("DELETE FROM inbox WHERE inbox_id = ?", [(inbox_id,) for inbox_id in inbox_ids])
+            with self._transaction() as mine:
+                mine.executemany("DELETE FROM inbox WHERE inbox_id = ?", [(inbox_id,) for inbox_id in inbox_ids])
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
     @contextmanager
-    def _open(self, *, is_wanted: bool = False) -> Iterator[sqlite3.Connection | None]:
-        if not is_wanted and not self.file.exists():
-            yield None
-            return
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         try:
-            os.close(os.open(self.file, os.O_CREAT | os.O_RDWR, 0o600))
-            with closing(sqlite3.connect(self.file, timeout=10)) as connection:
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=FULL")
-                connection.execute("CREATE TABLE IF NOT EXISTS inbox (inbox_id INTEGER PRIMARY KEY AUTOINCREMENT, event BLOB NOT NULL)")
-                with connection:
-                    yield connection
+            if self._opened is None:
+                self._opened = self._open()
+            with self._opened:
+                yield self._opened
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"the store's inbox cannot be used: {error.__class__.__name__}; check the folder of store.url") from None
+
+    def _open(self) -> sqlite3.Connection:
+        os.close(os.open(self.file, os.O_CREAT | os.O_RDWR, 0o600))  # for its owner only, before SQLite would make it for all
+        connection = sqlite3.connect(self.file, timeout=10)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("CREATE TABLE IF NOT EXISTS inbox (inbox_id INTEGER PRIMARY KEY AUTOINCREMENT, event BLOB NOT NULL)")
+        return connection
 
 
 def move_in(store: Store) -> None:
     """Move everything from a store's inbox to its events. Does nothing where there is none."""
     inbox = Inbox.beside(store)
-    if inbox is None or not inbox.file.exists():
+    if inbox is None or not inbox.exists:
         return
-    while True:
-        with store.write() as connection:
-            moved = inbox.move(connection)
-        inbox.forget(moved)
-        if len(moved) < _AT_ONCE:
-            return
+    try:
+        while True:
+            with store.write() as connection:
+                moved = inbox.move(connection)
+            inbox.forget(moved)
+            if len(moved) < AT_ONCE:
+                return
+    finally:
+        inbox.close()

@@ -172,6 +172,12 @@ def settle(
     _write_attempt(connection, row, outcome, code, message, started_at, now, run_id)
 
 
+def count_attempts(connection: sa.Connection, delivery_ids: Sequence[int]) -> None:
+    """Count a look-up that failed like an attempt, so that one that can never succeed comes to an end."""
+    which = deliveries.c.delivery_id.in_(delivery_ids)
+    connection.execute(sa.update(deliveries).where(which).values(attempts=deliveries.c.attempts + 1))
+
+
 def note_attempt(
     connection: sa.Connection, delivery: Delivery, outcome: str, message: str, started_at: datetime, now: datetime, run_id: str
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +15,7 @@ from backhaul.domain.windows import Window
 from backhaul.store.engine import Store
 from backhaul.store.tables import runs
 
+_LONGEST_RUN = timedelta(days=1)
 _NAMED = ("records_in", "records_out", "unchanged", "quarantined", "delivered", "refused")
 
 
@@ -45,10 +46,17 @@ def start_run(store: Store, flow: str, merchant: str, trigger: str, now: datetim
     """Write a run's first row, before it does anything."""
     run = Run(str(uuid4()), flow, merchant, trigger, now, flow_run_id)
     with store.write() as connection:
+        _close_the_killed(connection, flow, merchant, now)
         first = dict.fromkeys(_NAMED, 0) | {"counts": {}, "state": "running", "started_at": now}
         key = {"run_id": run.run_id, "flow": flow, "merchant": merchant, "trigger": trigger, "flow_run_id": flow_run_id}
         connection.execute(sa.insert(runs).values(key | first))
     return run
+
+
+def _close_the_killed(connection: sa.Connection, flow: str, merchant: str, now: datetime) -> None:
+    """Say of runs that have been under way for a day that they were killed: nothing of theirs is half done, but they never said so."""
+    same = (runs.c.flow == flow) & (runs.c.merchant == merchant) & (runs.c.state == "running") & (runs.c.started_at < now - _LONGEST_RUN)
+    connection.execute(sa.update(runs).where(same).values(state="failed", error="the program ended before the run did"))
 
 
 def finish_run(store: Store, run: Run, now: datetime, error: str | None = None) -> None:

@@ -340,6 +340,7 @@ exceptions = Table(
     Column("remedy", Text, nullable=False),
     Column("opened_at", Time, nullable=False),
     Column("resolved_at", Time),
+    Column("is_settled", Boolean, nullable=False, comment="A person dealt with it: it opens again only for another cause."),
     Column("run_id", Text, nullable=False),
     Index("ix_exceptions_return", "merchant", "return_id"),
 )

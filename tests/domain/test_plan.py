@@ -245,3 +245,9 @@ def test_whatever_happens_a_return_is_owed_at_most_one_process_and_never_both_th
         assert len(told) <= 1
         if DeliveryKind.LOOP_PROCESS in (delivery.kind for delivery in result.deliveries):
             assert result.match.available == result.match.expected
+
+
+def test_a_parcel_that_arrives_for_a_cancelled_return_asks_for_a_person() -> None:
+    result = plan(facts(loop_state=LoopState.CANCELLED, owed=(announced(),), rma=ALL_AVAILABLE), LIVE, NOW)
+    assert result.deliveries == []
+    assert ExceptionKind.CANCEL_AFTER_RECEIVING in result.exceptions

@@ -1,0 +1,55 @@
+"""Exceptions open by the facts and close by the facts, or by a person."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from backhaul.domain.words import ExceptionKind
+from backhaul.store.engine import Store
+from backhaul.store.exceptions import raise_exception, resolve_exception, settle_exceptions
+from backhaul.store.tables import exceptions
+
+NOW = datetime(2026, 3, 10, tzinfo=UTC)
+KIND = ExceptionKind.UNKNOWN_CONDITION
+
+
+@pytest.fixture
+def store(store_url: str) -> Store:
+    return Store(store_url).ready()
+
+
+def raise_one(store: Store, why: str, at: datetime = NOW) -> None:
+    with store.write() as connection:
+        raise_exception(connection, "acme", KIND, "501", why, return_id="501", run_id="run", now=at)
+
+
+def open_ones(store: Store) -> list[tuple[str, datetime]]:
+    with store.read() as connection:
+        query = sa.select(exceptions.c.why, exceptions.c.opened_at).where(exceptions.c.resolved_at.is_(None))
+        return [(row.why, row.opened_at) for row in connection.execute(query)]
+
+
+def test_the_same_exception_twice_is_one_and_keeps_its_time(store: Store) -> None:
+    raise_one(store, "moonlit")
+    raise_one(store, "moonlit", NOW + timedelta(hours=1))
+    assert open_ones(store) == [("moonlit", NOW)]
+
+
+def test_one_that_the_facts_resolved_opens_again_when_they_turn(store: Store) -> None:
+    raise_one(store, "moonlit")
+    with store.write() as connection:
+        resolve_exception(connection, "acme", KIND, "501", NOW)
+    assert open_ones(store) == []
+    raise_one(store, "moonlit", NOW + timedelta(hours=1))
+    assert open_ones(store) == [("moonlit", NOW + timedelta(hours=1))]
+
+
+def test_one_that_a_person_settled_opens_again_only_for_another_cause(store: Store) -> None:
+    raise_one(store, "moonlit")
+    with store.write() as connection:
+        assert settle_exceptions(connection, "acme", "501", None, NOW) == [{"merchant": "acme", "kind": "unknown_condition", "subject": "501"}]
+    raise_one(store, "moonlit")
+    assert open_ones(store) == []
+    raise_one(store, "sunlit")
+    assert [why for why, _ in open_ones(store)] == ["sunlit"]
