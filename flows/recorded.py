@@ -23,7 +23,9 @@ def recorded_run(flow: str, merchant: str, *, config: str | None, trigger: str, 
     flow_run_id = str(context.flow_run.id) if context is not None and context.flow_run is not None else None
     store = Store(settings.store_url()).ready()
     try:
-        with open_session(settings, store, merchant, flow, trigger=trigger, by_file=by_file, flow_run_id=flow_run_id, observe=observe) as session:
+        with open_session(
+            settings, store, merchant, flow, trigger=trigger, by_file=by_file, flow_run_id=flow_run_id, observe=observe
+        ) as session:
             yield session
     finally:
         store.close()

@@ -7,6 +7,7 @@ from prefect import flow
 from backhaul.domain.windows import Window
 from backhaul.pipeline.reconciling import RunSummary
 from backhaul.pipeline.session import Session
+from flows.events import take_in_events
 from flows.recorded import recorded_run
 from tasks.actions import compare_asn, decide_returns, deliver_due, notice_what_hangs, publish_summary
 from tasks.receipts import load_receipts, poll_warehouse
@@ -19,6 +20,7 @@ SHOWS_OUR_ACTS = ("closed", "review")  # the states that a process or a flag lea
 def sync(merchant: str, config: str | None = None, trigger: str = "schedule") -> RunSummary:
     """Bring one merchant up to date, announce new returns, and process or flag what the warehouse has inspected."""
     with recorded_run("sync", merchant, config=config, trigger=trigger) as session:
+        take_in_events(session)
         for window in pending_windows(session):
             pull_returns(session, window, completes=window)
             compare_asn(session, window)

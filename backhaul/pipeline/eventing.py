@@ -91,7 +91,7 @@ def load(session: Session, batch: Batch) -> None:
         told = [event for event in batch.events if event.source == warehouse]
         whole = [event for event in told if not batch.said[event.event_id].is_partial]
         if whole:
-            receiving.take_in(session, warehouse, _receipts(warehouse, whole), channel="webhook")
+            receiving.take_in(session, warehouse, _receipts(session, warehouse, whole), channel="webhook")
         unread = sorted({event.record_key for event in told if event not in whole and event.record_key is not None})
         if unread:
             receiving.take_in(session, warehouse, session.warehouses[warehouse].find(unread))
@@ -152,12 +152,18 @@ def _load_returns(session: Session, batch: ReturnBatch, source: str) -> None:
     intake.load(session, intake.check(session, intake.keep_news(session, batch, source)))
 
 
-def _receipts(warehouse: str, told: Sequence[Event]) -> ReceiptBatch:
+def _receipts(session: Session, warehouse: str, told: Sequence[Event]) -> ReceiptBatch:
     if warehouse == "masonhub":
         return normalise_rmas([event.body.encode() for event in told if event.topic.startswith("rmaEvent")])
     from backhaul.connectors.airhouse.normalise import normalise_event
 
-    return receiving.joined([normalise_event(event.body.encode()) for event in told])
+    batches = [normalise_rmas([])]
+    for event in told:
+        try:
+            batches.append(normalise_event(event.body.encode()))
+        except StructuralError:
+            session.run.add("events_without_a_receipt")  # the next poll tells what it would have
+    return receiving.joined(batches)
 
 
 def _to_read(session: Session, batch: Batch) -> list[str]:

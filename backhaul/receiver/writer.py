@@ -83,9 +83,8 @@ class Writer:
                     loop.call_soon_threadsafe(_resolve, waiting, failure)
             if failure is None and not self._has_inbox:
                 self.on_kept()
+        self._empty_inbox(_LAST_PATIENCE)
         if self._inbox is not None:
-            if self._has_inbox:
-                self._store_now([], _LAST_PATIENCE)
             self._inbox.close()
 
     def _next_group(self) -> list[_Waiter]:
@@ -96,8 +95,16 @@ class Writer:
                     self._wake.wait(_MOVE_EVERY if self._has_inbox else None)
                 if self._queue or self._is_stopping:
                     return [self._queue.popleft() for _ in range(min(_AT_ONCE, len(self._queue)))]
-            if self._has_inbox and self._store_now([], 0.0):
+            self._empty_inbox(0.0)
+
+    def _empty_inbox(self, patience: float) -> None:
+        if not self._has_inbox:
+            return
+        try:
+            if self._store_now([], patience):
                 self.on_kept()
+        except (StoreError, sa.exc.SQLAlchemyError, OSError) as error:  # it stays on disk, and is moved later
+            log.error("inbox not moved", extra={"fields": {"error": error.__class__.__name__}})
 
     def _write(self, arrived: Sequence[NewEvent]) -> StoreError | None:
         try:

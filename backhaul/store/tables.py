@@ -353,11 +353,14 @@ reason_codes = Table(
     Column("code", Text, nullable=False, comment="The warehouse's code for it."),
 )
 
+# PostgreSQL only, and apart from the data: it changes with every call to a vendor, and a crash may empty it.
+live = sa.MetaData(schema="backhaul_live")
 call_budgets = Table(
     "call_budgets",
-    metadata,
+    live,
     _merchant(),
     Column("vendor", Text, primary_key=True),
     Column("made", Json, nullable=False, comment="Calls by second since 1970, for the last minute."),
     Column("paused_until", sa.Float, nullable=False, comment="Seconds since 1970: the vendor said that it was too much."),
+    prefixes=["UNLOGGED"],
 )

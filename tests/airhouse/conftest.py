@@ -178,7 +178,7 @@ class Dock:
     def dump(self) -> dict[str, list[str]]:
         """Every row of every table but the run history, as text."""
         with self.store.read() as connection:
-            tables = [table for table in metadata.sorted_tables if table.name not in ("runs", "call_budgets")]
+            tables = [table for table in metadata.sorted_tables if table.name != "runs"]
             return {table.name: sorted(repr(tuple(row)) for row in connection.execute(sa.select(table))) for table in tables}
 
 

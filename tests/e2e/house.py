@@ -151,7 +151,7 @@ class House:
             return {
                 table.name: sorted(repr(tuple(row)) for row in connection.execute(sa.select(table)))
                 for table in metadata.sorted_tables
-                if table.name not in ("runs", "call_budgets")
+                if table.name != "runs"
             }
 
     def effects(self, name: str, return_id: str | None = None, merchant: str = "acme") -> int:

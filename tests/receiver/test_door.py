@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
+import sqlite3
+import stat
+import time
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
@@ -17,6 +21,7 @@ from backhaul.receiver import app as app_module
 from backhaul.receiver import readings
 from backhaul.sandbox import Sandbox
 from backhaul.sandbox.loop_hooks import TOPICS, php_json
+from backhaul.store.inbox import Inbox
 
 from .conftest import MERCHANT, Desk
 
@@ -173,9 +178,10 @@ def test_a_structure_that_does_not_decode_is_kept_as_a_signal(desk: Desk) -> Non
 
 
 def test_a_character_that_a_database_cannot_hold_does_not_stop_the_others(desk: Desk) -> None:
-    readings_of = readings.as_events(MERCHANT, "loop", b'{"topic":"return\\u0000","id":"1\\u00002","carrier":"a\\u0000b\\\\u0000"}', desk.now())
-    assert (readings_of[0].topic, readings_of[0].record_key) == ("unknown", None)
-    assert json.loads(readings_of[0].body)["carrier"] == "ab\\u0000"
+    raw = b'{"topic":"return\\u0000","id":"1\\u00002","carrier":"a\\u0000b\\\\u0000"}'
+    (event,) = readings.as_events(MERCHANT, "loop", raw, desk.now())
+    assert (event.topic, event.record_key) == ("unknown", None)
+    assert json.loads(event.body)["carrier"] == "ab\\u0000"
 
 
 def test_while_the_store_is_away_the_vendor_is_asked_to_come_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,3 +238,41 @@ def test_metrics_tell_of_events_backlog_deliveries_and_quarantine(desk: Desk) ->
     assert f'backhaul_events_waiting{{merchant="{MERCHANT}"}} 1.0' in text
     assert f'backhaul_deliveries{{kind="rma.create",merchant="{MERCHANT}",state="confirmed"}} 2.0' in text
     assert f'backhaul_quarantined{{merchant="{MERCHANT}",source="loop"}} 1.0' in text
+
+
+def test_on_sqlite_an_event_is_kept_beside_the_store_while_another_writes_and_moved_after(desk: Desk) -> None:
+    inbox = Inbox.beside(desk.store)
+    assert inbox is not None
+    body = b'{"topic":"label","trigger":"label.updated","id":5}'
+
+    async def ask(client: httpx.AsyncClient) -> list[int]:
+        other = sqlite3.connect(desk.store.engine.url.database or "", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        statuses = [(await client.post(LOOP, content=body, headers=_signed(desk, body))).status_code for _ in range(3)]
+        assert time.monotonic() - began < 2.0
+        assert _kept(desk) == [] and inbox.exists
+        other.execute("ROLLBACK")
+        other.close()
+        for _ in range(200):
+            if _kept(desk):
+                break
+            await asyncio.sleep(0.02)
+        return statuses
+
+    assert desk.with_client(ask) == [200] * 3
+    assert [row["record_key"] for row in _kept(desk)] == ["5"]
+    assert stat.S_IMODE(inbox.file.stat().st_mode) == 0o600
+
+
+def test_what_a_dead_process_left_in_the_inbox_is_taken_in_by_the_next_run(desk: Desk) -> None:
+    inbox = Inbox.beside(desk.store)
+    assert inbox is not None
+    item = desk.box.world.create_return(MERCHANT, ("TEE-NAV-M",))
+    (posting,) = desk.fresh_postings()
+    inbox.keep(readings.as_events(MERCHANT, "loop", posting.body, desk.now()))
+    inbox.close()
+    desk.take_in()
+    assert desk.box.world.effects(MERCHANT, "masonhub.create", item.id) == 1
+    assert desk.post([posting]) == [200]
+    assert len(_kept(desk)) == 2  # the webhook once, and the RMA as it was read back

@@ -1,4 +1,4 @@
-"""I7: the same facts by webhook, by poll, by windows read in any order, and mixed with losses, end as the same rows of every public view."""
+"""I7: the same facts by webhook, poll, windows in any order, or all of these with losses, end as the same rows of every public view."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -100,9 +101,7 @@ def by_windows(desk: Desk, chance: random.Random) -> None:
         with desk.session("backfill") as session:
             now = desk.now()
             edges = [now - timedelta(days=days) for days in (30, 12, 5, 2, 1)] + [now]
-            windows = [
-                Window(start - timedelta(hours=1), end + timedelta(seconds=1)) for start, end in zip(edges, edges[1:], strict=False)
-            ]
+            windows = [Window(start - timedelta(hours=1), end + timedelta(seconds=1)) for start, end in pairwise(edges)]
             chance.shuffle(windows)
             for window in windows:
                 pull_returns(session, window)
