@@ -62,7 +62,7 @@ def main() -> int:
 def _steps(part: str, is_quick: bool, found: dict[str, Any]) -> list[tuple[str, Callable[[], None]]]:
     """The measurements of a part; each puts its numbers in `found`, SQLite's at the top, PostgreSQL's under its name."""
     if part == "growth":
-        sizes = (2_000, 10_000, 50_000) if is_quick else (10_000, 100_000, 1_000_000)
+        sizes = (2_000, 20_000, 50_000) if is_quick else (10_000, 100_000, 1_000_000)
         return [("growth", lambda: found.update(growth.measure(*sizes)))]
     if part == "calls":
         return [("calls", lambda: found.update(calls.measure(600 if is_quick else 3_000)))]

@@ -54,11 +54,15 @@ def serving(count: int, ended_before: timedelta = timedelta()) -> Iterator[Pages
         try:
             told = json.loads(process.stdout.readline())  # type: ignore[union-attr]
             end = datetime.now(UTC).replace(microsecond=0)
-            start = end - ended_before - timedelta(days=count / A_DAY, hours=1)
+            start = end - ended_before - _span(count) - timedelta(hours=1)
             yield Pages(count, told["url"], told["base_url"], told["env"], start, end)
         finally:
             process.stdin.close()  # type: ignore[union-attr]
             process.wait(timeout=30)
+
+
+def _span(count: int) -> timedelta:
+    return timedelta(days=max(count / A_DAY, 0.5))
 
 
 def _written(moment: datetime) -> str:
@@ -69,7 +73,7 @@ def _serve(count: int, ended_before: float) -> None:
     """Serve until standard input ends."""
     aside = timedelta(seconds=ended_before)
     with Sandbox(seed=7, merchants=(MERCHANT,), start=datetime.now(UTC) - aside) as box:
-        scenarios.bulk(box.world, MERCHANT, count, days=max(count / A_DAY, 0.5))
+        scenarios.bulk(box.world, MERCHANT, count, days=_span(count) / timedelta(days=1))
         box.advance(aside)
         print(json.dumps({"url": box.url, "base_url": box.loop_url(MERCHANT), "env": config_env(box)}), flush=True)
         sys.stdin.read()

@@ -20,7 +20,7 @@ from benchmarks.job import Job, Taken, heard, write_job
 
 ROOT = Path(__file__).parents[1]
 BENCH_VENV = ROOT / "build" / "bench-venv"
-DLT = ("dlt[sqlalchemy,postgres,parquet]==1.31.0", "adbc-driver-postgresql==1.13.0", "orjson==3.13.0")
+DLT = ("dlt[sqlalchemy,postgres,parquet]==1.31.0", "orjson==3.13.0")
 PATIENCE = 1800.0  # seconds for one contestant
 
 

@@ -30,7 +30,7 @@ MADE_BY_TOOLS = {
 REGISTRY = re.compile(
     "|".join((r"pypi\." + "org", "python" + r"hosted\.org", r"npm" + r"js\.(?:org|com)", r"deb" + r"ian\.org", r"conda\." + "anaconda"))
 )
-MACHINE_PATH = re.compile(r"(?<![\w.\-*])/(?:root|work|home|Users|tmp|opt)" + r"/[\w.]|\b[A-Z]:" + r"\\Users\\|file:/" + "//")
+MACHINE_PATH = re.compile(r"(?<![\w.\-*])/(?:root|work|home|Users|tmp)" + r"/[\w.]|\b[A-Z]:" + r"\\Users\\|file:/" + "//")
 
 
 def files(root: Path = ROOT) -> list[Path]:

@@ -17,27 +17,26 @@ from benchmarks.surroundings import ask
 RETURNS = 900  # more than a page of 750, spread over all states
 
 
-@pytest.mark.parametrize("contestant", ["backhaul", "floor"])
-def test_a_contestant_loads_every_return_that_is_served(contestant: str, tmp_path: Path) -> None:
-    module = "benchmarks.floor" if contestant == "floor" else "benchmarks.contestant_backhaul"
+def stored(folder: Path, what: str, table: str) -> tuple[int, ...]:
+    """Counts of the store in a folder."""
+    return tuple(sqlite3.connect(folder / "store.db").execute(f"SELECT {what} FROM {table}").fetchone())
+
+
+def test_the_floor_loads_every_return_and_line_that_is_served(tmp_path: Path) -> None:
     with serving(RETURNS) as pages:
-        taken = ask(sys.executable, module, pages.job(f"sqlite:///{tmp_path / 'store.db'}", str(tmp_path)))
-    stored = sqlite3.connect(tmp_path / "store.db")
-    counts = [
-        stored.execute(f"SELECT count(*), count(DISTINCT return_id) FROM {table}").fetchone() for table in ("returns", "return_lines")
-    ]
+        taken = ask(sys.executable, "benchmarks.floor", pages.job(f"sqlite:///{tmp_path / 'store.db'}", str(tmp_path)))
     assert taken.returns == RETURNS and taken.seconds > 0
-    assert counts[0] == (RETURNS, RETURNS)
-    assert counts[1][0] > RETURNS and counts[1][1] == RETURNS
-    if contestant == "backhaul":
-        decided = stored.execute("SELECT count(*) FROM decisions WHERE is_current").fetchone()[0]
-        assert decided == RETURNS
+    assert stored(tmp_path, "count(*)", "returns") == (RETURNS,)
+    lines, owners = stored(tmp_path, "count(*), count(DISTINCT return_id)", "return_lines")
+    assert lines > owners == RETURNS
 
 
-def test_an_idle_sync_is_measured_on_returns_older_than_it_looks_back(tmp_path: Path) -> None:
-    with serving(200, LONG_AGO) as pages:
+def test_backhaul_stores_and_decides_all_that_is_served_and_an_idle_sync_after_it_finds_nothing(tmp_path: Path) -> None:
+    with serving(RETURNS, LONG_AGO) as pages:
         job = pages.job(f"sqlite:///{tmp_path / 'store.db'}", str(tmp_path))
-        assert ask(sys.executable, "benchmarks.contestant_backhaul", job).returns == 200
+        taken = ask(sys.executable, "benchmarks.contestant_backhaul", job)
+        assert taken.returns == RETURNS and taken.more["peak_mib"] > 0
+        assert stored(tmp_path, "count(*)", "returns") == stored(tmp_path, "count(*)", "decisions") == (RETURNS,)
         assert ask(sys.executable, "benchmarks.contestant_noop", job).seconds > 0  # it fails when a sync finds something
 
 

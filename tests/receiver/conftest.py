@@ -85,13 +85,16 @@ def make_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
     """Makes a desk for a sandbox that runs already."""
     opened: list[Store] = []
 
-    def make(box: Sandbox, url: str | None = None) -> Desk:
+    def make(box: Sandbox, url: str | None = None, *, at_airhouse: bool = False) -> Desk:
         for name, value in config_env(box).items():
             monkeypatch.setenv(name, value)
         url = url or f"sqlite:///{tmp_path / f'store-{len(opened)}.db'}"
         file = tmp_path / f"backhaul-{len(opened)}.toml"
         unhurried = "process_settle_seconds = 900\nrequests_per_minute = 100000\nwebhook_secret"  # all desks share the merchant's budget
-        file.write_text(config_toml(box, store_url=url).replace("webhook_secret", unhurried), encoding="utf-8")
+        file.write_text(
+            config_toml(box, store_url=url, airhouse_merchants=(MERCHANT,) if at_airhouse else ()).replace("webhook_secret", unhurried),
+            encoding="utf-8",
+        )
         settings = config.load(file)
         opened.append(Store(settings.store_url()).ready())
         return Desk(box, settings, opened[-1])

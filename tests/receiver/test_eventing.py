@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -87,6 +88,21 @@ def test_a_receipt_by_webhook_processes_the_return_without_a_poll(desk: Desk, bo
     assert box.world.effects(MERCHANT, "loop.process", item.id) == 1
     assert _calls(box, "masonhub.list") == polls
     assert desk.rows("SELECT stage FROM recon_returns") == [{"stage": "processed"}]
+
+
+def test_airhouses_signed_event_is_a_receipt_too_and_an_old_signature_is_refused(make_desk: Callable[..., Desk], box: Sandbox) -> None:
+    desk = make_desk(box, at_airhouse=True)
+    item = box.world.create_return(MERCHANT, ("TEE-NAV-M",))
+    desk.post(desk.fresh_postings())
+    desk.take_in()
+    box.world.receive(MERCHANT, item.id, "all")
+    told = [one for one in desk.fresh_postings() if one.source == "airhouse"]
+    assert desk.post(told) == [200] * len(told)
+    desk.take_in()
+    assert box.world.effects(MERCHANT, "loop.process", item.id) == 1
+    assert {row["record_key"] for row in desk.rows("SELECT record_key FROM events WHERE source = 'airhouse'")} == {str(item.id)}
+    box.advance(timedelta(minutes=6))
+    assert desk.post(told) == [401] * len(told)
 
 
 def test_a_receipt_is_not_lost_to_a_carriers_event_of_the_same_batch(desk: Desk, box: Sandbox) -> None:
