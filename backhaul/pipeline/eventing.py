@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from backhaul import checks
 from backhaul.connectors.base import ReceiptBatch, ReturnBatch
 from backhaul.connectors.loop.normalise import normalise as normalise_returns
-from backhaul.connectors.masonhub.normalise import normalise as normalise_rmas
+from backhaul.connectors.masonhub import normalise as masonhub
 from backhaul.domain.words import DeliveryKind, DeliveryState, ExceptionKind, LoopState
 from backhaul.errors import PermanentVendorError, StructuralError, UnauthorizedError
 from backhaul.pipeline import intake, receiving
@@ -128,7 +128,7 @@ def warm_up() -> None:
     listed = normalise_returns([b'{"id":"0","line_items":[{"line_item_id":"0"}]}'], "list")
     checks.validate(listed.returns, "returns", lines=listed.lines)
     checks.validate(listed.lines, "return_lines")
-    told = normalise_rmas([b'{"id":"0","status":"received","line_items":[{"customer_sku_id":"0","quantity_received":1}]}'])
+    told = masonhub.normalise([b'{"id":"0","status":"received","line_items":[{"customer_sku_id":"0","quantity_received":1}]}'])
     checks.validate(told.receipts, "receipts")
     checks.validate(told.lines, "receipt_lines")
 
@@ -153,17 +153,28 @@ def _load_returns(session: Session, batch: ReturnBatch, source: str) -> None:
 
 
 def _receipts(session: Session, warehouse: str, told: Sequence[Event]) -> ReceiptBatch:
+    """What events tell, each RMA once: the newest record of it, or what a carrier told where there is no record."""
     if warehouse == "masonhub":
-        return normalise_rmas([event.body.encode() for event in told if event.topic.startswith("rmaEvent")])
+        facts, rejected = masonhub.decoded([event.body.encode() for event in told if event.topic.startswith("rmaEvent")])
+        records = masonhub.newest([fact for fact in facts if fact.has_lines])
+        recorded = {fact.rma_key for fact in records}
+        thin = [fact for fact in facts if not fact.has_lines and fact.rma_key not in recorded]
+        return masonhub.batch([*records, *masonhub.newest(thin)], rejected)
     from backhaul.connectors.airhouse.normalise import normalise_event
 
-    batches = [normalise_rmas([])]
+    newest: dict[object, tuple[str, ReceiptBatch]] = {}
     for event in told:
         try:
-            batches.append(normalise_event(event.body.encode()))
+            batch = normalise_event(event.body.encode())
         except StructuralError:
             session.run.add("events_without_a_receipt")  # the next poll tells what it would have
-    return receiving.joined(batches)
+            continue
+        is_read = len(batch.receipts) == 1 and batch.receipts["rma_key"].iloc[0] is not None
+        key = batch.receipts["rma_key"].iloc[0] if is_read else event.event_id
+        stamp = str(batch.receipts["as_of"].iloc[0]) if is_read else ""
+        if key not in newest or stamp >= newest[key][0]:
+            newest[key] = (stamp, batch)
+    return receiving.joined([masonhub.normalise([]), *(batch for _, batch in newest.values())])
 
 
 def _to_read(session: Session, batch: Batch) -> list[str]:

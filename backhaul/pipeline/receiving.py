@@ -24,6 +24,7 @@ from backhaul.store.receipts import ReceiptRecord, known_rmas, load_receipts, ma
 from backhaul.store.tables import check_results, events
 
 _EVENT = ("merchant", "source", "channel", "topic", "record_key", "body_hash", "body", "occurred_at", "received_at", "handled_at", "run_id")
+_HAS_LINES = schema.RECEIPTS.columns.index("has_lines")
 _NEWS_DAYS = 14  # how far back the warehouse's own RMAs, and the first changes of one that lists them, are looked for
 _LISTS_CHANGES = ("airhouse",)  # its news is all that changed since a moment; MasonHub's only what it made itself
 _OVERLAP = timedelta(minutes=10)  # changes that the warehouse lists late are met again; loading them again is free
@@ -76,7 +77,7 @@ def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str 
     `high_water_at` is how far the warehouse's list of changes has been read; it is noted with the rows.
     """
     now = session.clock()
-    records = _records(batch)
+    records = records_of(batch)
     with session.store.read() as connection:
         known = known_rmas(connection, session.merchant, [record.rma_key for record in records])
         in_quarantine = known_quarantine(connection, session.merchant, warehouse)
@@ -128,12 +129,20 @@ def joined(batches: Sequence[ReceiptBatch]) -> ReceiptBatch:
     )
 
 
-def _records(batch: ReceiptBatch) -> list[ReceiptRecord]:
-    lines: defaultdict[str, list[Sequence[Any]]] = defaultdict(list)
+def records_of(batch: ReceiptBatch) -> list[ReceiptRecord]:
+    """One record a row. A key that comes twice in a batch, as a list read page by page can have it, keeps its two sets of lines apart."""
+    lines: defaultdict[str, list[list[Sequence[Any]]]] = defaultdict(list)
     for line in batch.lines.to_numpy(dtype=object).tolist():
-        lines[line[0]].append(line)
+        sets = lines[line[0]]
+        if not sets or line[1] <= sets[-1][-1][1]:
+            sets.append([])
+        sets[-1].append(line)
     rows = batch.receipts.to_numpy(dtype=object).tolist()
-    return [make_record(row, lines[row[0]], body) for row, body in zip(rows, batch.bodies, strict=True)]
+    return [make_record(row, _next_set(lines[row[0]], row), body) for row, body in zip(rows, batch.bodies, strict=True)]
+
+
+def _next_set(sets: list[list[Sequence[Any]]], row: Sequence[Any]) -> list[Sequence[Any]]:
+    return sets.pop(0) if sets and row[_HAS_LINES] else []
 
 
 def _check(

@@ -17,7 +17,7 @@ from tests.e2e.house import House
 Build = Callable[..., House]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _short_pauses() -> Iterator[None]:
     """The pauses between attempts, by the same rules, a hundred times shorter."""
     with pytest.MonkeyPatch.context() as patch:

@@ -90,7 +90,7 @@ def make_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
             monkeypatch.setenv(name, value)
         url = url or f"sqlite:///{tmp_path / f'store-{len(opened)}.db'}"
         file = tmp_path / f"backhaul-{len(opened)}.toml"
-        unhurried = "process_settle_seconds = 900\nrequests_per_minute = 100000\nwebhook_secret"  # all desks share the merchant's budget
+        unhurried = "requests_per_minute = 100000\nwebhook_secret"  # all desks share the merchant's budget
         file.write_text(
             config_toml(box, store_url=url, airhouse_merchants=(MERCHANT,) if at_airhouse else ()).replace("webhook_secret", unhurried),
             encoding="utf-8",

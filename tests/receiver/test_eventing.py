@@ -105,6 +105,19 @@ def test_airhouses_signed_event_is_a_receipt_too_and_an_old_signature_is_refused
     assert desk.post(told) == [401] * len(told)
 
 
+def test_two_records_of_one_rma_in_a_batch_are_not_added_up(desk: Desk, box: Sandbox) -> None:
+    item = box.world.create_return(MERCHANT, ("TEE-NAV-M", "TEE-NAV-M"))
+    desk.post(desk.fresh_postings())
+    desk.take_in()
+    for outcome in ("partial", "all"):
+        box.advance(timedelta(minutes=1))
+        box.world.receive(MERCHANT, item.id, outcome)
+    desk.post(desk.fresh_postings()[::-1])
+    desk.take_in()
+    (row,) = desk.rows("SELECT rma_status, available_units, unexpected_units FROM recon_returns")
+    assert row == {"rma_status": "received", "available_units": 2, "unexpected_units": 0}
+
+
 def test_a_receipt_is_not_lost_to_a_carriers_event_of_the_same_batch(desk: Desk, box: Sandbox) -> None:
     item = box.world.create_return(MERCHANT, ("TEE-NAV-M",))
     desk.post(desk.fresh_postings())

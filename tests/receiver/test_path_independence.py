@@ -56,6 +56,7 @@ def the_carrier_delivers(world: World) -> None:
 def parcels_are_received(world: World) -> None:
     ids = [item.id for item in world.loop(MERCHANT)]
     world.fail_processing(MERCHANT, ids[4])
+    world.masonhub(MERCHANT).start_receiving(str(ids[2]))
     for return_id, outcome in zip(ids[:6], ("all", "all", "damaged", "short", "all", "quality_control"), strict=True):
         world.receive(MERCHANT, return_id, outcome)
 
