@@ -213,11 +213,11 @@ def _proven(owed: Owed, facts: ReturnFacts) -> tuple[DeliveryState | None, str |
 def _proven_process(owed: Owed, loop_state: LoopState, was_sent: bool) -> tuple[DeliveryState | None, str | None]:
     if was_sent and loop_state is LoopState.CLOSED:
         return DeliveryState.CONFIRMED, "Loop shows closed"
+    if owed.state is DeliveryState.ACCEPTED and loop_state is not LoopState.OPEN:
+        return DeliveryState.FAILED, f"Loop took the process, then showed {loop_state}"
     if was_sent and loop_state is LoopState.REVIEW:
-        return DeliveryState.FAILED, "Loop took the process, then put the return in review"
-    if was_sent and loop_state in _ENDED_BY_CUSTOMER:
-        return DeliveryState.FAILED, f"Loop took the process, then showed the return {loop_state}"
-    if owed.is_undone and loop_state is not LoopState.OPEN:
+        return DeliveryState.FAILED, "the answer to the process was lost, and Loop shows review"
+    if owed.state is DeliveryState.PENDING and loop_state is not LoopState.OPEN:
         return DeliveryState.SUPERSEDED, f"the return is {loop_state} already; somebody acted first"
     return None, None
 

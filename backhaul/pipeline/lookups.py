@@ -82,9 +82,13 @@ def _flag_answer(state: str | None) -> Answer | None:
 def _process_answer(session: Session, delivery: Delivery, state: str | None, now: datetime) -> Answer | None:
     if state == LoopState.CLOSED:
         return Answer(DeliveryState.CONFIRMED, "adopted", "Loop shows closed")
-    if state in (LoopState.REVIEW, LoopState.CANCELLED, LoopState.EXPIRED):
-        return Answer(DeliveryState.FAILED, "failed", f"Loop shows {state} after an attempt whose answer was lost")
-    settled_at = (delivery.last_attempt_at or now) + timedelta(seconds=session.settings.loop.process_settle_seconds)
+    if state in (LoopState.CANCELLED, LoopState.EXPIRED):
+        return Answer(DeliveryState.SUPERSEDED, "superseded", f"Loop shows {state}; somebody acted first")
+    if state == LoopState.REVIEW:
+        return Answer(DeliveryState.FAILED, "failed", "the answer to the process was lost, and Loop shows review")
+    if delivery.last_attempt_at is None:
+        return None  # an operator's retry of what had its answer: no attempt is open that Loop could still be working on
+    settled_at = delivery.last_attempt_at + timedelta(seconds=session.settings.loop.process_settle_seconds)
     if now < settled_at:
         return Answer(
             DeliveryState.PENDING, "waiting", "Loop may still be processing it; it is looked up again when it has had time", settled_at

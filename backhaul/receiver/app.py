@@ -5,7 +5,8 @@
 | 200 | kept, or kept before | yes |
 | 400 | proven, but no JSON object that the vendor could have sent | no |
 | 401 | unknown merchant, no secret, or a wrong proof: all the same | no |
-| 413, 415 | over 1 MiB; not JSON by its content type | no |
+| 413 | over 1 MiB | no |
+| 415 | proven, but not JSON by its content type | no |
 | 503 | the store is away: come back later | no |
 """
 
@@ -109,10 +110,7 @@ def _webhook(service: Service) -> Callable[[Request], object]:
 
 
 async def _body(request: Request) -> bytes:
-    """The raw body. Refuses what is too long, before it is read where its length is told, and what does not call itself JSON."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise _Refusal(415, "send application/json")
+    """The raw body. Refuses what is too long, before it is read where its length is told."""
     told = request.headers.get("content-length", "")
     if told.isdecimal() and len(told) < 20 and int(told) > LONGEST_BODY:
         raise _Refusal(413, "the body is over 1 MiB")
@@ -132,6 +130,9 @@ async def _accept(service: Service, merchant: str, source: str, request: Request
     if not service.door.admits(merchant, source, request.headers, raw, now):
         log.warning("refused", extra={"fields": {"source": source, "bytes": len(raw)}})
         raise _Refusal(401, "unauthorized")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise _Refusal(415, "send application/json")
     try:
         arrived = as_events(merchant, source, raw, now)
     except StructuralError:

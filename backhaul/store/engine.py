@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from backhaul.errors import StoreError
+from backhaul.errors import ConfigError, StoreError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_MS = 30_000  # a writer waits this long for another before it gives up
@@ -27,7 +27,7 @@ class Store:
         try:
             self.engine = _engine(url)
         except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError):
-            raise StoreError("store.url is not a usable URL; use sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME") from None
+            raise ConfigError("store.url is not a usable URL; use sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME") from None
         self.is_sqlite = self.engine.dialect.name == "sqlite"
 
     @contextmanager

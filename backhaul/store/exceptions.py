@@ -50,7 +50,9 @@ def resolve_exception(connection: sa.Connection, merchant: str, kind: ExceptionK
     connection.execute(sa.update(exceptions).where(open_one).values(resolved_at=now))
 
 
-def settle_exceptions(connection: sa.Connection, merchant: str | None, subject: str, kind: str | None, now: datetime) -> list[dict[str, str]]:
+def settle_exceptions(
+    connection: sa.Connection, merchant: str | None, subject: str, kind: str | None, now: datetime
+) -> list[dict[str, str]]:
     """Mark open exceptions about a subject, or a return, as dealt with by a person; returns merchant, kind and subject of each."""
     about = sa.or_(exceptions.c.subject == subject, exceptions.c.return_id == subject) & exceptions.c.resolved_at.is_(None)
     if merchant is not None:

@@ -39,9 +39,7 @@ _FINAL = (DecisionKind.PROCESS.value, DecisionKind.FLAG.value)
 def due_returns(connection: sa.Connection, merchant: str, now: datetime, after: str, limit: int) -> list[str]:
     """Ids of returns with news, and of holds that have fallen due, in id order after `after`; none that has a version in quarantine."""
     news = sa.select(returns.c.return_id).where(returns.c.merchant == merchant, IS_DUE.of(returns), returns.c.return_id > after)
-    held = sa.select(decisions.c.return_id).where(
-        decisions.c.merchant == merchant, HAS_DUE_DATE.of(decisions), decisions.c.due_at <= now
-    )
+    held = sa.select(decisions.c.return_id).where(decisions.c.merchant == merchant, HAS_DUE_DATE.of(decisions), decisions.c.due_at <= now)
     bad = sa.select(quarantine.c.record_key).where(
         quarantine.c.merchant == merchant, quarantine.c.source == "loop", quarantine.c.released_at.is_(None)
     )

@@ -264,6 +264,8 @@ def retry(connection: sa.Connection, merchant: str, return_id: str, now: datetim
         "attempts": 0,
         "is_uncertain": sa.not_(is_known),
         "next_attempt_at": now,
+        # What was refused or failed had its answer, so that no attempt of it is under way.
+        "last_attempt_at": sa.case((deliveries.c.state == DeliveryState.DEAD.value, deliveries.c.last_attempt_at)),
     }
     query = sa.update(deliveries).where(given_up).values(values).returning(deliveries.c.kind)
     return [DeliveryKind(kind) for kind in connection.execute(query).scalars()]

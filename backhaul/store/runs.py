@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -46,17 +48,35 @@ def start_run(store: Store, flow: str, merchant: str, trigger: str, now: datetim
     """Write a run's first row, before it does anything."""
     run = Run(str(uuid4()), flow, merchant, trigger, now, flow_run_id)
     with store.write() as connection:
-        _close_the_killed(connection, flow, merchant, now)
+        _close_the_killed(connection, merchant, now)
         first = dict.fromkeys(_NAMED, 0) | {"counts": {}, "state": "running", "started_at": now}
         key = {"run_id": run.run_id, "flow": flow, "merchant": merchant, "trigger": trigger, "flow_run_id": flow_run_id}
+        key["process"] = f"{socket.gethostname()}:{os.getpid()}"
         connection.execute(sa.insert(runs).values(key | first))
     return run
 
 
-def _close_the_killed(connection: sa.Connection, flow: str, merchant: str, now: datetime) -> None:
-    """Say of runs that have been under way for a day that they were killed: nothing of theirs is half done, but they never said so."""
-    same = (runs.c.flow == flow) & (runs.c.merchant == merchant) & (runs.c.state == "running") & (runs.c.started_at < now - _LONGEST_RUN)
-    connection.execute(sa.update(runs).where(same).values(state="failed", error="the program ended before the run did"))
+def _close_the_killed(connection: sa.Connection, merchant: str, now: datetime) -> None:
+    """Say of runs whose process is gone that they were killed: nothing of theirs is half done, but they could not say so themselves."""
+    query = sa.select(runs.c.run_id, runs.c.process, runs.c.started_at).where(runs.c.merchant == merchant, runs.c.state == "running")
+    gone = [row.run_id for row in connection.execute(query) if row.started_at < now - _LONGEST_RUN or _is_gone(row.process)]
+    if gone:
+        values = {"state": "failed", "error": "the program ended before the run did"}
+        connection.execute(sa.update(runs).where(runs.c.run_id.in_(gone)).values(values))
+
+
+def _is_gone(process: str | None) -> bool:
+    """Whether a process of this machine has ended. Of another machine's nothing can be said."""
+    host, _, pid = (process or "").rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def finish_run(store: Store, run: Run, now: datetime, error: str | None = None) -> None:

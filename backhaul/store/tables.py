@@ -252,6 +252,7 @@ runs = Table(
     Column("merchant", Text, nullable=False),
     Column("trigger", Text, nullable=False, comment="schedule, command, webhook or demo."),
     Column("flow_run_id", Text, comment="The Prefect flow run; null when no Prefect server was named."),
+    Column("process", Text, comment="The machine and process id that ran it."),
     Column("window_start", Time),
     Column("window_end", Time),
     Column("state", Text, nullable=False, comment="running, completed or failed."),

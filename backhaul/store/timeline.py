@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +13,7 @@ import sqlalchemy as sa
 from backhaul.store.tables import decisions, deliveries, delivery_attempts, events, exceptions, quarantine, return_versions, returns
 
 Entry = dict[str, Any]
+_AMOUNTS = ("return_total", "value_at_risk", "price", "discount", "tax", "refund")
 
 
 def merchants_with(connection: sa.Connection, return_id: str) -> list[str]:
@@ -34,7 +37,18 @@ def standing(connection: sa.Connection, merchant: str, return_id: str) -> dict[s
         {"merchant": merchant, "return_id": return_id},
     ).mappings()
     reasons = json.loads(row["reasons"]) if isinstance(row["reasons"], str) else row["reasons"]
-    return {**row, "reasons": reasons, "lines": [dict(line) for line in lines]}
+    return {**_with_amounts(row), "reasons": reasons, "lines": [_with_amounts(line) for line in lines]}
+
+
+def _with_amounts(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with its amounts as decimals of at least two places, whichever database counted them."""
+    return {name: _amount(value) if name in _AMOUNTS and value is not None else value for name, value in row.items()}
+
+
+def _amount(value: Any) -> Decimal:
+    amount = Decimal(str(value))
+    cents = amount.quantize(Decimal("0.01"))
+    return cents if cents == amount else amount.normalize()
 
 
 def timeline(connection: sa.Connection, merchant: str, return_id: str) -> list[Entry]:

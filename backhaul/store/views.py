@@ -74,7 +74,9 @@ def _arguments(text: str) -> list[str]:
 def create_views(connection: sa.Connection) -> None:
     """Make every view."""
     for name in VIEWS:
-        connection.exec_driver_sql(f"CREATE VIEW {name} AS\n{view_sql(name, connection.dialect.name)}".replace("%", "%%"))
+        connection.execute(
+            sa.DDL("%(statement)s", context={"statement": f"CREATE VIEW {name} AS\n{view_sql(name, connection.dialect.name)}"})
+        )
 
 
 def drop_views(connection: sa.Connection) -> None:

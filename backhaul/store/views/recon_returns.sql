@@ -28,6 +28,7 @@ SELECT
         WHEN EXISTS (
             SELECT 1 FROM exceptions e
             WHERE e.merchant = r.merchant AND e.return_id = r.return_id AND e.resolved_at IS NULL
+              AND e.subject <> 'loop.note:' || r.return_id  -- a note that is refused holds nothing up
               AND e.kind IN ('rma_refused', 'unverifiable', 'receipt_quarantined', 'delivery_refused',
                              'delivery_failed', 'delivery_dead', 'rma_not_found', 'process_unconfirmed')
         ) THEN 'exception'

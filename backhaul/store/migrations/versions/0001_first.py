@@ -351,6 +351,7 @@ def upgrade() -> None:
         sa.Column("merchant", sa.Text(), nullable=False),
         sa.Column("trigger", sa.Text(), nullable=False),
         sa.Column("flow_run_id", sa.Text(), nullable=True),
+        sa.Column("process", sa.Text(), nullable=True),
         sa.Column("window_start", types.Time(), nullable=True),
         sa.Column("window_end", types.Time(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),

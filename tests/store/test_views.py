@@ -1,0 +1,109 @@
+"""The views on rows that are put in by hand, the same on both databases."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+import sqlalchemy as sa
+
+from backhaul.domain.words import ExceptionKind
+from backhaul.store.engine import Store
+from backhaul.store.exceptions import raise_exception
+from backhaul.store.tables import decisions, deliveries, matches, return_lines, returns
+
+NOW = datetime.now(UTC)
+COUNTS = ("available", "damaged", "pending", "missing", "awaited", "unverifiable")
+
+
+@pytest.fixture
+def store(store_url: str) -> Store:
+    return Store(store_url).ready()
+
+
+def put_return(store: Store, return_id: str, conditions: list[str], *, decision: str = "wait", state: str = "open", is_paid: bool = False) -> None:
+    """A return with one line of 10.10 - 1.00 + 0.20 for each condition."""
+    base = {"merchant": "acme", "return_id": return_id, "run_id": "run"}
+    with store.write() as connection:
+        head = {"loop_state": state, "created_at": NOW - timedelta(days=3, hours=2), "currency": "USD", "order_name": "#1", "warehouse": "masonhub"}
+        kept = {"content_hash": "x", "version_no": 1, "is_history": False, "is_due": False, "first_state": state, "is_paid": is_paid}
+        connection.execute(sa.insert(returns).values(base | head | kept | {"first_seen_at": NOW, "loaded_at": NOW}))
+        for number, condition in enumerate(conditions):
+            line = {"merchant": "acme", "return_id": return_id, "line_item_id": str(number), "sku": "TEE"}
+            money = {"price": Decimal("10.10"), "discount": Decimal("1.00"), "tax": Decimal("0.20")}
+            connection.execute(sa.insert(return_lines).values(line | money))
+            discrepancy = None if condition in ("available", "awaited") else condition
+            found = {"match_no": number, "condition": condition, "discrepancy": discrepancy, "units": 1}
+            connection.execute(sa.insert(matches).values(line | found))
+        units = {f"{name}_units": conditions.count(name) for name in COUNTS} | {"expected_units": len(conditions), "unexpected_units": 0}
+        verdict = {"decision_no": 1, "is_current": True, "decision": decision, "reasons": [], "policy_hash": "p", "decided_at": NOW, "assessed_at": NOW}
+        connection.execute(sa.insert(decisions).values(base | units | verdict))
+
+
+def put_delivery(store: Store, kind: str, return_id: str, state: str) -> None:
+    values = {"merchant": "acme", "kind": kind, "return_id": return_id, "effect_key": f"{kind}:{return_id}", "state": state, "warehouse": "masonhub"}
+    rest = {"attempts": 1, "is_uncertain": False, "next_attempt_at": NOW, "created_at": NOW, "run_id": "run"}
+    with store.write() as connection:
+        connection.execute(sa.insert(deliveries).values(values | rest))
+
+
+def row_of(store: Store, view: str, return_id: str) -> dict[str, object]:
+    with store.read() as connection:
+        found = connection.execute(sa.text(f"SELECT * FROM {view} WHERE return_id = :id"), {"id": return_id}).mappings()
+        return dict(found.one())
+
+
+def test_age_is_counted_in_whole_days(store: Store) -> None:
+    put_return(store, "1", ["awaited"])
+    assert row_of(store, "recon_returns", "1")["age_days"] == 3
+    with store.write() as connection:
+        opened = NOW - timedelta(days=2, hours=1)
+        raise_exception(connection, "acme", ExceptionKind.UNVERIFIABLE, "1", "why", return_id="1", run_id="run", now=opened)
+    assert row_of(store, "recon_exceptions", "1")["age_days"] == 2
+
+
+def test_value_at_risk_is_of_what_is_damaged_missing_or_unverifiable_and_of_what_is_paid_and_awaited(store: Store) -> None:
+    put_return(store, "1", ["available", "damaged", "missing", "unverifiable", "pending", "awaited"])
+    put_return(store, "2", ["available", "awaited"], state="closed", is_paid=True, decision="skip")
+    put_return(store, "3", ["available"])
+    risks = [Decimal(str(row_of(store, "recon_returns", i)["value_at_risk"])) for i in ("1", "2", "3")]
+    assert risks == [Decimal("27.9"), Decimal("9.3"), Decimal("0")]
+
+
+@pytest.mark.parametrize(
+    ("decision", "kind", "state", "stage"),
+    [
+        ("process", "loop.process", "pending", "decided"),
+        ("process", "loop.process", "accepted", "decided"),
+        ("process", "loop.process", "confirmed", "processed"),
+        ("process", "loop.process", "shadow", "decided"),
+        ("process", "loop.process", "superseded", "ended"),
+        ("flag", "loop.flag", "pending", "decided"),
+        ("flag", "loop.flag", "accepted", "flagged"),
+        ("flag", "loop.flag", "confirmed", "flagged"),
+    ],
+)
+def test_the_stage_follows_the_delivery(store: Store, decision: str, kind: str, state: str, stage: str) -> None:
+    put_return(store, "1", ["available"], decision=decision)
+    put_delivery(store, kind, "1", state)
+    row = row_of(store, "recon_returns", "1")
+    assert (row["stage"], row["delivery_state"]) == (stage, state)
+
+
+def test_a_refused_note_does_not_hide_that_the_return_is_flagged(store: Store) -> None:
+    put_return(store, "1", ["damaged"], decision="flag")
+    put_delivery(store, "loop.flag", "1", "confirmed")
+    with store.write() as connection:
+        raise_exception(connection, "acme", ExceptionKind.DELIVERY_REFUSED, "loop.note:1", "why", return_id="1", run_id="run", now=NOW)
+    assert row_of(store, "recon_returns", "1")["stage"] == "flagged"
+
+
+def test_the_two_lists_of_finance(store: Store) -> None:
+    put_return(store, "1", ["available", "awaited", "damaged"], state="closed", is_paid=True, decision="skip")
+    put_return(store, "2", ["available", "available"], decision="process")
+    out = row_of(store, "processed_not_received", "1")
+    assert (out["units"], out["awaited_units"], out["damaged_units"], Decimal(str(out["value"]))) == (2, 1, 1, Decimal("18.6"))
+    due = row_of(store, "received_not_processed", "2")
+    assert (due["units"], Decimal(str(due["value"]))) == (2, Decimal("18.6"))
+    with store.read() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM processed_not_received")).scalar() == 1
+        assert connection.execute(sa.text("SELECT count(*) FROM received_not_processed")).scalar() == 1
