@@ -18,10 +18,11 @@ DOCS = Path(__file__).parents[1] / "docs"
 def rules_page() -> str:
     """Every rule with its severity and meaning, and every kind of exception with its remedy."""
     lines = ["# Rules and exceptions", "", "Written by `make docs` from `expectations/` and `backhaul/domain/words.py`.", ""]
-    lines += ["## Rules", "", "A critical failure quarantines the whole return or receipt; a warning is kept in `check_results` and loaded.", ""]
+    lines += ["## Rules", "", "A critical failure quarantines the whole return or receipt; a warning is kept in `check_results`.", ""]
     lines += ["| rule | table | severity | meaning |", "|---|---|---|---|"]
     lines += [f"| {rule.rule} | `{rule.table}` | {rule.severity} | {rule.description} |" for rule in rules().values()]
-    lines += ["| WIRE-001 | `returns` | critical | A Loop record can be decoded. |", "| WIRE-002 | `receipts` | critical | A warehouse record can be decoded. |"]
+    lines += ["| WIRE-001 | `returns` | critical | A Loop record can be decoded. |"]
+    lines += ["| WIRE-002 | `receipts` | critical | A warehouse record can be decoded. |"]
     lines += ["", "## Exceptions", "", "| kind | what to do |", "|---|---|"]
     lines += [f"| `{kind}` | {kind.remedy} |" for kind in ExceptionKind]
     return "\n".join(lines) + "\n"

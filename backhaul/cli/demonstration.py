@@ -49,7 +49,7 @@ def demonstrate(returns: int, seed: int) -> int:
         config.write_text(_config(box))
         os.environ.update(config_env(box))
         console.print(
-            f"A simulated Loop and its warehouses answer on {box.url}: {returns} returns of two merchants, some of them damaged on the wire."
+            f"A simulated Loop and its warehouses answer on {box.url}: {returns} returns of two merchants, some damaged on the wire."
         )
         failures = _sync(console, "Sync 1: take the returns in, announce each at its warehouse", config)
         for merchant in MERCHANTS:

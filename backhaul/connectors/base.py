@@ -26,7 +26,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class ReturnBatch:
-    """Loop returns as frames (`schema.RETURNS`, `schema.RETURN_LINES`). `bodies[i]` is row i of `returns`, as JSON without personal data."""
+    """Loop returns as frames (`schema.RETURNS`, `schema.RETURN_LINES`). `bodies[i]` is row i of `returns`, without personal data."""
 
     returns: pd.DataFrame
     lines: pd.DataFrame
@@ -65,7 +65,7 @@ class Outcome:
 
 
 class Warehouse(Protocol):
-    """A warehouse, as the rest of Backhaul sees it. Writes raise VendorError when the whole call failed, and answer per record otherwise."""
+    """A warehouse, as the rest of Backhaul sees it. Writes raise VendorError when the whole call failed, else they answer per record."""
 
     name: str
     batch_size: int  # records a write call takes

@@ -303,7 +303,8 @@ def _withdraw(facts: ReturnFacts, creates: list[Owed], result: Plan) -> None:
         key = effect_key(DeliveryKind.RMA_CANCEL, facts.return_id)
         result.deliveries.append(NewDelivery(DeliveryKind.RMA_CANCEL, key, waits_for=standing[0].delivery_id))
     elif standing and not is_open and result.match.expected > result.match.awaited + result.match.unverifiable:
-        result.exceptions[ExceptionKind.CANCEL_AFTER_RECEIVING] = f"units arrived at the warehouse for a return that is {facts.loop_state} in Loop"
+        why = f"units arrived at the warehouse for a return that is {facts.loop_state} in Loop"
+        result.exceptions[ExceptionKind.CANCEL_AFTER_RECEIVING] = why
 
 
 def _tell_loop(facts: ReturnFacts, terms: Terms, result: Plan) -> None:

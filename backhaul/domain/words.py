@@ -126,7 +126,7 @@ REMEDIES: dict[ExceptionKind, str] = {
     ExceptionKind.CORRECTION_AFTER_PROCESS: "The return is processed already: settle the difference with the warehouse or the customer.",
     ExceptionKind.CLEAN_AFTER_FLAG: "Every unit is now available: look at the flagged return in Loop and process it there if you agree.",
     ExceptionKind.EDIT_AFTER_RECEIVING: "Tell the warehouse of the change, since it no longer accepts edits of this RMA.",
-    ExceptionKind.RMA_REFUSED: "Put right what the warehouse objects to, then run 'backhaul deliver --retry RETURN_ID', or handle the return by hand.",
+    ExceptionKind.RMA_REFUSED: "Put right what the warehouse objects to, then run 'backhaul deliver --retry RETURN_ID'.",
     ExceptionKind.UNVERIFIABLE: "Give the product a SKU in the shop and wait for Loop to send it, or decide the return by hand in Loop.",
     ExceptionKind.RECEIPT_QUARANTINED: "Ask the warehouse to correct the receipt, then run 'backhaul quarantine retry'.",
     ExceptionKind.DELIVERY_REFUSED: "See in Loop or at the warehouse why it said no, and finish the return there by hand.",

@@ -13,9 +13,7 @@ What an attempt proves decides what follows it:
 
 from __future__ import annotations
 
-import os
 import random
-import socket
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -33,6 +31,7 @@ from backhaul.pipeline.session import Session
 from backhaul.store import outbox
 from backhaul.store.exceptions import raise_exception, resolve_exception
 from backhaul.store.outbox import Delivery
+from backhaul.store.processes import this_process
 from backhaul.store.receipts import mark_due
 
 _PATIENCE = timedelta(seconds=20)  # a retry due sooner than this is waited for; later ones are the next run's
@@ -51,12 +50,14 @@ class Courier:
 
     def __init__(self, session: Session, sleep: Callable[[float], None] = time.sleep) -> None:
         self.session = session
-        self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self.owner = f"{this_process()}:{uuid4().hex[:8]}"
         self.sleep = sleep
         self.acts = 0  # processes and flags that Loop accepted, and will now show
 
     def drain(self) -> int:
         """Deliver everything that is due, and what falls due within moments; returns how many calls were accepted."""
+        with self.session.store.write(self.session.merchant) as connection:
+            outbox.expire_the_dead(connection, self.session.merchant, self.session.clock())
         accepted = 0
         give_up_at = time.monotonic() + 3 * _PATIENCE.total_seconds()
         while True:
@@ -139,7 +140,7 @@ class Courier:
                 outbox.note_attempt(connection, delivery, outcome, str(error), started_at, self.session.clock(), self.session.run.run_id)
 
     def _look_up(self, uncertain: Sequence[Delivery], group: Sequence[Delivery], started_at: datetime) -> tuple[int, list[Delivery]]:
-        """Settle the uncertain deliveries whose effect is there, or that must still wait; returns how many were there, and those left to send."""
+        """Settle uncertain deliveries whose effect is there, or that must wait; returns how many were there, and those left to send."""
         if not uncertain:
             return 0, list(group)
         try:

@@ -26,7 +26,7 @@ def find_returns(session: Session, figures: Sequence[Figures]) -> None:
 
 
 def take_in_figures(session: Session, figures: Sequence[Figures], file: str) -> None:
-    """Take a file's figures in as receipts, all in one transaction. Raises BadFiguresError when one of them belongs to no return of ours."""
+    """Take a file's figures in as receipts, in one transaction. Raises BadFiguresError when one of them belongs to no return of ours."""
     known = _warehouses(session, figures)
     bad = [
         BadRow(one.row, "external_id", f"Loop shows no return {one.return_id}; it is the Loop return id that is wanted")

@@ -97,7 +97,7 @@ def check(session: Session, intake: Intake) -> Intake:
 def load(session: Session, intake: Intake, *, completes: Window | None = None, is_history: bool = False) -> None:
     """Write an intake in one transaction. When it `completes` a sync's window, the watermark moves in the same one.
 
-    The watermark is the newest source time taken in, never past the window's end: a date from the future must not hide what comes before it.
+    The watermark is the newest source time taken in, never past the window's end: a date from the future must not hide what is before it.
     """
     now = session.clock()
     with session.store.write(session.merchant) as connection:
@@ -134,7 +134,7 @@ def _move_watermark(connection: sa.Connection, merchant: str, high_water_at: dat
 
 
 def _records(batch: ReturnBatch) -> list[ReturnRecord]:
-    """One record a return; lines follow their return in the frame, and belong to it by place, so that even one without an id keeps its own."""
+    """One record a return, with the lines that bear its id."""
     rows = batch.returns.to_numpy(dtype=object).tolist()
     by_return: defaultdict[str | None, list[Sequence[Any]]] = defaultdict(list)
     for line in batch.lines.to_numpy(dtype=object).tolist():

@@ -26,7 +26,7 @@ _GONE = {DeliveryKind.RMA_CANCEL: ("deleted", "cancelled"), DeliveryKind.RMA_CLO
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a look-up proves: the effect is there (accepted, confirmed), can never come (failed, superseded), or must be waited for (pending)."""
+    """What a look-up proves: the effect is there (confirmed), can never come (failed, superseded), or must be waited for (pending)."""
 
     state: DeliveryState
     outcome: str
@@ -35,7 +35,7 @@ class Answer:
 
 
 def look_up(session: Session, uncertain: Sequence[Delivery], now: datetime) -> dict[int, Answer]:
-    """Answers by delivery id, for deliveries of one kind; one that is absent is to be sent. Raises VendorError when the vendor cannot say."""
+    """Answers by delivery id, for deliveries of one kind; one that is absent is to be sent. Raises VendorError if the vendor cannot say."""
     kind = uncertain[0].kind
     if kind is DeliveryKind.RMA_UPDATE:
         return {}

@@ -214,7 +214,8 @@ def _write_exceptions(connection: sa.Connection, session: Session, loaded: Seque
         return_id = record.values["return_id"]
         if return_id is None and record.lines:
             units = sum(line[5] or 0 for line in record.lines)
-            why = f"the warehouse received {units} units in a parcel that belongs to no RMA ({record.values['package_id'] or 'no tracking number'})"
+            parcel = record.values["package_id"] or "no tracking number"
+            why = f"the warehouse received {units} units in a parcel that belongs to no RMA ({parcel})"
             raise_exception(
                 connection, session.merchant, ExceptionKind.BLIND_RECEIPT, record.rma_key, why, return_id=None, run_id=run_id, now=now
             )

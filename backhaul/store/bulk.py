@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
+import psycopg
 import sqlalchemy as sa
 
 from backhaul.store.types import sqlite_value
@@ -77,9 +78,8 @@ def _for_sqlite(table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) ->
 def _stage_and_merge(connection: sa.Connection, table: sa.Table, names: str, rows: Sequence[Row], conflict: str) -> None:
     stage = f"stage_{table.name}"
     connection.exec_driver_sql(f"CREATE TEMP TABLE IF NOT EXISTS {stage} AS SELECT {names} FROM {table.name} WITH NO DATA")  # noqa: S608
-    driver = connection.connection.driver_connection
-    assert driver is not None
-    with driver.cursor() as cursor, cursor.copy(f"COPY {stage} ({names}) FROM STDIN") as copy:
+    cursor: psycopg.Cursor[Any] = cast("psycopg.Cursor[Any]", connection.connection.cursor())
+    with cursor, cursor.copy(f"COPY {stage} ({names}) FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
     connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {stage} {conflict}")  # noqa: S608

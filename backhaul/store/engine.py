@@ -38,7 +38,7 @@ class Store:
 
     @contextmanager
     def write(self, lock: str | None = None) -> Iterator[sa.Connection]:
-        """A transaction that commits at the end, or leaves nothing. `lock` serialises writers of the same name (a merchant) on PostgreSQL too."""
+        """A transaction that commits at the end, or leaves nothing. `lock` serialises writers of one name (a merchant) on PostgreSQL."""
         with _named_errors(), self.engine.connect() as connection:
             connection = connection.execution_options(is_writer=True)
             with connection.begin():

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from backhaul.domain.backoff import LEASE
 from backhaul.domain.words import DeliveryKind, DeliveryState
+from backhaul.store.processes import is_gone
 from backhaul.store.tables import IS_UNSENT, deliveries, delivery_attempts
 from backhaul.store.types import Time
 
@@ -128,6 +129,18 @@ def next_due(connection: sa.Connection, merchant: str) -> datetime | None:
         )
     )
     return connection.execute(query).scalar()
+
+
+def expire_the_dead(connection: sa.Connection, merchant: str, now: datetime) -> None:
+    """End the leases of workers of this machine that are gone, so that what they held is taken up now and not when the lease runs out."""
+    sending = (deliveries.c.merchant == merchant) & (deliveries.c.state == DeliveryState.SENDING.value) & IS_UNSENT.of(deliveries)
+    owners = connection.execute(
+        sa.select(deliveries.c.lease_owner).where(sending, deliveries.c.lease_expires_at >= now).distinct()
+    ).scalars()
+    gone = [owner for owner in owners if owner and is_gone(owner.rpartition(":")[0])]
+    if gone:
+        held = sending & deliveries.c.lease_owner.in_(gone)
+        connection.execute(sa.update(deliveries).where(held).values(lease_expires_at=now - timedelta(microseconds=1)))
 
 
 def begin_attempts(connection: sa.Connection, delivery_ids: Sequence[int], owner: str, now: datetime) -> set[int]:
@@ -254,7 +267,7 @@ _RETRIABLE = (DeliveryState.REFUSED, DeliveryState.FAILED, DeliveryState.DEAD)
 def retry(connection: sa.Connection, merchant: str, return_id: str, now: datetime) -> list[DeliveryKind]:
     """Let an operator try again what was refused, failed or dead for a return; returns what that was.
 
-    What may have been finished by hand since is looked up at the vendor before it is sent; an RMA that was refused is known not to be there.
+    What may have been finished by hand since is looked up at the vendor before it is sent; a refused RMA is known not to be there.
     """
     mine = (deliveries.c.merchant == merchant) & (deliveries.c.return_id == return_id)
     given_up = mine & deliveries.c.state.in_([state.value for state in _RETRIABLE])

@@ -23,7 +23,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class ReceiptRecord:
-    """One RMA as the warehouse told it: its row and its lines' rows as the frames have them, its values by column, its body without personal data."""
+    """One RMA as the warehouse told it: its row and its lines' rows as the frames have them, its values by column, its body."""
 
     row: Sequence[Any]
     values: dict[str, Any]

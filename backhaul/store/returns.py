@@ -109,7 +109,7 @@ def fill_gaps(connection: sa.Connection, merchant: str, records: Sequence[Return
 
 
 def _filled(row: Sequence[Any], stored: Sequence[Any] | None) -> Sequence[Any]:
-    """A frame's row, each of its absent values as it is stored; a flag that was seen set stays set. The checked columns stay as they are."""
+    """A frame's row, each of its absent values as it is stored; a flag that was seen set stays set. Checked columns stay as they are."""
     if stored is None:
         return row
     known = [old if new is None or new is False else new for new, old in zip(row, stored, strict=False)]

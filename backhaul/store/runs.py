@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ import sqlalchemy as sa
 
 from backhaul.domain.windows import Window
 from backhaul.store.engine import Store
+from backhaul.store.processes import is_gone, this_process
 from backhaul.store.tables import runs
 
 _LONGEST_RUN = timedelta(days=1)
@@ -51,7 +50,7 @@ def start_run(store: Store, flow: str, merchant: str, trigger: str, now: datetim
         _close_the_killed(connection, merchant, now)
         first = dict.fromkeys(_NAMED, 0) | {"counts": {}, "state": "running", "started_at": now}
         key = {"run_id": run.run_id, "flow": flow, "merchant": merchant, "trigger": trigger, "flow_run_id": flow_run_id}
-        key["process"] = f"{socket.gethostname()}:{os.getpid()}"
+        key["process"] = this_process()
         connection.execute(sa.insert(runs).values(key | first))
     return run
 
@@ -59,24 +58,10 @@ def start_run(store: Store, flow: str, merchant: str, trigger: str, now: datetim
 def _close_the_killed(connection: sa.Connection, merchant: str, now: datetime) -> None:
     """Say of runs whose process is gone that they were killed: nothing of theirs is half done, but they could not say so themselves."""
     query = sa.select(runs.c.run_id, runs.c.process, runs.c.started_at).where(runs.c.merchant == merchant, runs.c.state == "running")
-    gone = [row.run_id for row in connection.execute(query) if row.started_at < now - _LONGEST_RUN or _is_gone(row.process)]
+    gone = [row.run_id for row in connection.execute(query) if row.started_at < now - _LONGEST_RUN or is_gone(row.process)]
     if gone:
         values = {"state": "failed", "error": "the program ended before the run did"}
         connection.execute(sa.update(runs).where(runs.c.run_id.in_(gone)).values(values))
-
-
-def _is_gone(process: str | None) -> bool:
-    """Whether a process of this machine has ended. Of another machine's nothing can be said."""
-    host, _, pid = (process or "").rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 def finish_run(store: Store, run: Run, now: datetime, error: str | None = None) -> None:

@@ -37,7 +37,7 @@ def standing(connection: sa.Connection, merchant: str, return_id: str) -> dict[s
         {"merchant": merchant, "return_id": return_id},
     ).mappings()
     reasons = json.loads(row["reasons"]) if isinstance(row["reasons"], str) else row["reasons"]
-    return {**_with_amounts(row), "reasons": reasons, "lines": [_with_amounts(line) for line in lines]}
+    return {**_with_amounts(dict(row)), "reasons": reasons, "lines": [_with_amounts(dict(line)) for line in lines]}
 
 
 def _with_amounts(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,9 +45,7 @@ def test_a_note_about_unexpected_units_alone_counts_them() -> None:
 
 
 def test_a_note_about_many_skus_names_a_few_and_counts_the_rest() -> None:
-    assert note([f"S{number}" for number in range(7)], []) == (
-        "Backhaul: 7 of 7 units missing (S0, S1, S2, S3 and 3 more). Please review."
-    )
+    assert note([f"S{number}" for number in range(7)], []) == ("Backhaul: 7 of 7 units missing (S0, S1, S2, S3 and 3 more). Please review.")
 
 
 def test_a_note_that_would_be_too_long_names_fewer_skus() -> None:

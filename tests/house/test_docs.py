@@ -13,11 +13,34 @@ from scripts.write_docs import rules_page, tables_page
 
 ROOT = Path(__file__).parents[2]
 
-RECON_RETURNS = (
-    "merchant, warehouse, return_id, order_name, loop_state, outcome, currency, return_total, created_at, rma_id, rma_status, expected_units, "
-    "available_units, damaged_units, pending_units, missing_units, awaited_units, unverifiable_units, unexpected_units, decision, reasons, "
-    "decided_at, delivery_state, stage, age_days, value_at_risk"
-).split(", ")
+RECON_RETURNS = [
+    "merchant",
+    "warehouse",
+    "return_id",
+    "order_name",
+    "loop_state",
+    "outcome",
+    "currency",
+    "return_total",
+    "created_at",
+    "rma_id",
+    "rma_status",
+    "expected_units",
+    "available_units",
+    "damaged_units",
+    "pending_units",
+    "missing_units",
+    "awaited_units",
+    "unverifiable_units",
+    "unexpected_units",
+    "decision",
+    "reasons",
+    "decided_at",
+    "delivery_state",
+    "stage",
+    "age_days",
+    "value_at_risk",
+]
 
 
 def documented_columns(view: str) -> list[str]:

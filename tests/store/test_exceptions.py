@@ -48,7 +48,8 @@ def test_one_that_the_facts_resolved_opens_again_when_they_turn(store: Store) ->
 def test_one_that_a_person_settled_opens_again_only_for_another_cause(store: Store) -> None:
     raise_one(store, "moonlit")
     with store.write() as connection:
-        assert settle_exceptions(connection, "acme", "501", None, NOW) == [{"merchant": "acme", "kind": "unknown_condition", "subject": "501"}]
+        settled = settle_exceptions(connection, "acme", "501", None, NOW)
+    assert settled == [{"merchant": "acme", "kind": "unknown_condition", "subject": "501"}]
     raise_one(store, "moonlit")
     assert open_ones(store) == []
     raise_one(store, "sunlit")

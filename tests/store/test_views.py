@@ -20,11 +20,13 @@ def store(store_url: str) -> Store:
     return Store(store_url).ready()
 
 
-def put_return(store: Store, return_id: str, conditions: list[str], *, decision: str = "wait", state: str = "open", is_paid: bool = False) -> None:
+def put_return(
+    store: Store, return_id: str, conditions: list[str], *, decision: str = "wait", state: str = "open", is_paid: bool = False
+) -> None:
     """A return with one line of 10.10 - 1.00 + 0.20 for each condition."""
     base = {"merchant": "acme", "return_id": return_id, "run_id": "run"}
     with store.write() as connection:
-        head = {"loop_state": state, "created_at": NOW - timedelta(days=3, hours=2), "currency": "USD", "order_name": "#1", "warehouse": "masonhub"}
+        head = {"loop_state": state, "created_at": NOW - timedelta(days=3, hours=2), "currency": "USD", "warehouse": "masonhub"}
         kept = {"content_hash": "x", "version_no": 1, "is_history": False, "is_due": False, "first_state": state, "is_paid": is_paid}
         connection.execute(sa.insert(returns).values(base | head | kept | {"first_seen_at": NOW, "loaded_at": NOW}))
         for number, condition in enumerate(conditions):
@@ -35,13 +37,13 @@ def put_return(store: Store, return_id: str, conditions: list[str], *, decision:
             found = {"match_no": number, "condition": condition, "discrepancy": discrepancy, "units": 1}
             connection.execute(sa.insert(matches).values(line | found))
         units = {f"{name}_units": conditions.count(name) for name in COUNTS} | {"expected_units": len(conditions), "unexpected_units": 0}
-        verdict = {"decision_no": 1, "is_current": True, "decision": decision, "reasons": [], "policy_hash": "p", "decided_at": NOW, "assessed_at": NOW}
-        connection.execute(sa.insert(decisions).values(base | units | verdict))
+        verdict = {"decision_no": 1, "is_current": True, "decision": decision, "reasons": [], "policy_hash": "p"}
+        connection.execute(sa.insert(decisions).values(base | units | verdict | {"decided_at": NOW, "assessed_at": NOW}))
 
 
 def put_delivery(store: Store, kind: str, return_id: str, state: str) -> None:
-    values = {"merchant": "acme", "kind": kind, "return_id": return_id, "effect_key": f"{kind}:{return_id}", "state": state, "warehouse": "masonhub"}
-    rest = {"attempts": 1, "is_uncertain": False, "next_attempt_at": NOW, "created_at": NOW, "run_id": "run"}
+    values = {"merchant": "acme", "kind": kind, "return_id": return_id, "effect_key": f"{kind}:{return_id}", "state": state}
+    rest = {"warehouse": "masonhub", "attempts": 1, "is_uncertain": False, "next_attempt_at": NOW, "created_at": NOW, "run_id": "run"}
     with store.write() as connection:
         connection.execute(sa.insert(deliveries).values(values | rest))
 
