@@ -143,9 +143,8 @@ def test_a_worker_killed_mid_window_loses_nothing_and_a_rerun_completes(sqlite_l
     assert line.rows("SELECT DISTINCT state FROM windows") == [("completed",)]
 
 
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)  # a file does not go away
 def test_a_database_that_goes_away_mid_window_fails_windows_by_name_and_a_rerun_completes(line: Line) -> None:
-    if line.store.is_sqlite:
-        pytest.skip("a file does not restart")
     scenarios.populate(line.world, MERCHANT, returns=60, days=30)
     strikes = iter(range(3))
 
