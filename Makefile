@@ -32,7 +32,7 @@ demo: install ## Run the whole of Backhaul against simulated vendors
 	@$(BIN)/backhaul demo
 
 test: install ## Run the tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 lint: install ## Check style, types, the direction of imports, and that no file names a registry or a machine
 	@$(BIN)/ruff check .
