@@ -34,8 +34,10 @@ def measure(weeks: int) -> dict[str, float]:
         url = fresh(Path(folder))
         with running_fleet(workers=3, store_url=url, requests_per_minute=6_000) as fleet:
             one, three = _both(fleet, url, weeks)
-    if three["tables"] != one["tables"] or three["list_calls"] != one["list_calls"]:
-        raise RuntimeError("three workers did not do the same as one")
+    differing = [name for name, rows in one["tables"].items() if three["tables"][name] != rows]
+    if differing or three["list_calls"] != one["list_calls"]:
+        calls = f"{three['list_calls']} list calls against {one['list_calls']}"
+        raise RuntimeError(f"three workers did not do the same as one: {calls}, differing tables: {differing or 'none'}")
     return {"workers_speedup": round(one["seconds"] / three["seconds"], 2), "workers_runs": len(three["by_run"])}
 
 

@@ -133,3 +133,9 @@ def test_make_lists_every_target_that_people_use() -> None:
 
     for target in ("install", "lock", "demo", "test", "lint", "bench", "docs", "serve", "clean"):
         assert re.search(rf"^  make {target} +\S", listing, re.MULTILINE), target
+
+
+def test_every_folder_of_tests_is_run() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    folders = sorted(f"tests/{path.parent.name}" for path in (ROOT / "tests").glob("*/test_*.py"))
+    assert sorted(project["tool"]["pytest"]["ini_options"]["testpaths"]) == sorted(set(folders))
