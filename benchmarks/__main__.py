@@ -67,7 +67,7 @@ def _steps(part: str, is_quick: bool, found: dict[str, Any]) -> list[tuple[str, 
     if part == "calls":
         return [("calls", lambda: found.update(calls.measure(600 if is_quick else 3_000)))]
     if part == "workers":
-        return [("workers", lambda: found.update(workers.measure(30 if is_quick else 200)))]
+        return [("workers", lambda: found.update(workers.measure(30 if is_quick else 110)))]
     steps = []
     for database in DATABASES:
         into = found if database == "sqlite" else found[database]
