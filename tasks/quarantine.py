@@ -32,7 +32,8 @@ def read_held_returns(session: Session) -> Batch:
             pd.concat([batch.lines for batch in batches], ignore_index=True),
             [body for batch in batches for body in batch.bodies],
             [rejected for batch in batches for rejected in batch.rejected],
-        )
+        ),
+        "details",
     )
 
 

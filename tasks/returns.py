@@ -18,8 +18,9 @@ OVERLAP = timedelta(minutes=10)  # rows that Loop commits late are met again; up
 class Batch:
     """A batch of frames on its way between two steps. A plain class, which Prefect passes on without looking into it."""
 
-    def __init__(self, returns: ReturnBatch) -> None:
+    def __init__(self, returns: ReturnBatch, source: str = "list") -> None:
         self.returns = returns
+        self.source = source
 
 
 @step("plan-windows")
@@ -43,10 +44,16 @@ def extract_returns(session: Session, window: Window, states: tuple[str, ...] | 
     return Batch(batch)
 
 
+@step("read-return")
+def read_return(session: Session, return_id: str) -> Batch:
+    """One return as Loop has it now."""
+    return Batch(session.loop.details(return_id), "details")
+
+
 @step("keep-news")
 def keep_news(session: Session, batch: Batch, is_history: bool = False) -> Intake:
     """Leave out what the store holds already."""
-    return intake.keep_news(session, batch.returns, "list", is_history)
+    return intake.keep_news(session, batch.returns, batch.source, is_history)
 
 
 @step("check-returns")

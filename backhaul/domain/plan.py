@@ -216,7 +216,7 @@ def _proven_process(owed: Owed, loop_state: LoopState, was_sent: bool) -> tuple[
     if owed.state is DeliveryState.ACCEPTED and loop_state is not LoopState.OPEN:
         return DeliveryState.FAILED, f"Loop took the process, then showed {loop_state}"
     if was_sent and loop_state is LoopState.REVIEW:
-        return DeliveryState.FAILED, "the answer to the process was lost, and Loop shows review"
+        return DeliveryState.FAILED, "it is not known to be processed, and Loop shows review"
     if owed.state is DeliveryState.PENDING and loop_state is not LoopState.OPEN:
         return DeliveryState.SUPERSEDED, f"the return is {loop_state} already; somebody acted first"
     return None, None

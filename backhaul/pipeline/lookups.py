@@ -85,7 +85,7 @@ def _process_answer(session: Session, delivery: Delivery, state: str | None, now
     if state in (LoopState.CANCELLED, LoopState.EXPIRED):
         return Answer(DeliveryState.SUPERSEDED, "superseded", f"Loop shows {state}; somebody acted first")
     if state == LoopState.REVIEW:
-        return Answer(DeliveryState.FAILED, "failed", "the answer to the process was lost, and Loop shows review")
+        return Answer(DeliveryState.FAILED, "failed", "it is not known to be processed, and Loop shows review")
     if delivery.last_attempt_at is None:
         return None  # an operator's retry of what had its answer: no attempt is open that Loop could still be working on
     settled_at = delivery.last_attempt_at + timedelta(seconds=session.settings.loop.process_settle_seconds)

@@ -170,6 +170,12 @@ def test_a_process_whose_answer_was_lost_is_adopted_when_loop_shows_closed() -> 
     assert [change.state for change in after_process(LoopState.CLOSED, lost).changes] == [DeliveryState.CONFIRMED]
 
 
+def test_a_process_whose_answer_was_lost_on_a_return_the_customer_cancelled_is_superseded() -> None:
+    lost = owed(DeliveryKind.LOOP_PROCESS, DeliveryState.PENDING, is_uncertain=True, number=2)
+    for state in (LoopState.CANCELLED, LoopState.EXPIRED):
+        assert [change.state for change in after_process(state, lost).changes if change.delivery_id == 2] == [DeliveryState.SUPERSEDED]
+
+
 def test_a_person_who_acts_first_supersedes_our_process() -> None:
     for state in (LoopState.CLOSED, LoopState.REVIEW, LoopState.CANCELLED, LoopState.EXPIRED):
         unsent = owed(DeliveryKind.LOOP_PROCESS, DeliveryState.PENDING, number=2)

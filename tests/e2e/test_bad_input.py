@@ -27,6 +27,7 @@ TWO = {"acme": {}, "zeta": {}}
     [
         (("[store]", "[store]\ncolour = 'red'"), r"store\.colour: unknown key"),
         ((r"http://", "ftp://"), r"base_url: .*URL"),
+        (("sqlite:///", "nosuch:///"), r"store\.url is not a usable URL"),
         (('"env:ACME_LOOP_API_KEY"', '"env:NOBODY_SET_THIS"'), r"merchants\.acme\.loop\.api_key: env:NOBODY_SET_THIS is not set"),
     ],
 )

@@ -124,6 +124,32 @@ def test_a_process_that_loop_accepts_and_then_fails_is_failed_asks_a_person_and_
     assert house.effects("loop.process", decided) == 1
 
 
+def test_an_operator_retries_a_failed_process_and_it_is_sent_at_once_and_once(house: House, decided: str) -> None:
+    house.world.fail_processing("acme", decided)
+    house.sync()
+    house.world.loop("acme").unflag(decided)  # a person puts it back to open
+    done = house.command("deliver", "--retry", decided)
+    assert done.returncode == 0, done.stderr
+    assert house.effects("loop.process", decided) == 2  # the one that failed, and this one
+    assert house.exceptions(decided) == set()
+    house.sync()
+    assert house.state(decided, "loop.process") == "confirmed"
+    assert house.effects("loop.process", decided) == 2
+
+
+def test_an_operator_retries_what_was_finished_by_hand_and_nothing_is_sent(house: House, decided: str) -> None:
+    house.world.loop("acme").options.flag_to_review = False
+    house.world.flag_return("acme", decided)
+    house.sync()
+    house.world.loop("acme").options.flag_to_review = True
+    assert house.state(decided, "loop.process") == "refused"
+    sent = house.effects("loop.process", decided)
+    house.world.close_return("acme", decided)  # a person settles it in Loop
+    assert house.command("deliver", "--retry", decided).returncode == 0
+    assert house.effects("loop.process", decided) == sent
+    assert house.state(decided, "loop.process") == "confirmed"
+
+
 def test_a_note_refused_for_good_does_not_hold_up_the_flag(house: House) -> None:
     house.world.faults.clear()
     return_id = house.shop()
