@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from backhaul.domain import schema
 from backhaul.domain.keys import content_hash
 from backhaul.domain.windows import Window
 from backhaul.errors import StructuralError
+from backhaul.pipeline.deciding import count_decided, decide_history
 from backhaul.pipeline.session import Session
 from backhaul.store import bulk
 from backhaul.store.quarantine import Quarantined, known_quarantine, put_in_quarantine
@@ -95,7 +96,7 @@ def check(session: Session, intake: Intake) -> Intake:
 
 
 def load(session: Session, intake: Intake, *, completes: Window | None = None, is_history: bool = False) -> None:
-    """Write an intake in one transaction. When it `completes` a sync's window, the watermark moves in the same one.
+    """Write an intake in one transaction. When it `completes` a sync's window, the watermark moves in the same one; history is decided.
 
     The watermark is the newest source time taken in, never past the window's end: a date from the future must not hide what is before it.
     """
@@ -113,12 +114,14 @@ def load(session: Session, intake: Intake, *, completes: Window | None = None, i
             now=now,
         )
         put_in_quarantine(connection, session.merchant, SOURCE, intake.bad, session.run.run_id, now)
+        decided = decide_history(connection, session, loaded.first, now) if is_history else Counter()
         if completes is not None:
             newest = min(intake.high_water_at or completes.start, completes.end)
             _move_watermark(connection, session.merchant, max(newest, completes.start))
-    session.run.add("records_out", loaded)
-    session.run.add("unchanged", len(intake.records) - loaded)
+    session.run.add("records_out", loaded.total)
+    session.run.add("unchanged", len(intake.records) - loaded.total)
     session.run.add("quarantined", len(intake.bad))
+    count_decided(session, decided)
 
 
 def watermark(connection: sa.Connection, merchant: str) -> datetime | None:

@@ -14,7 +14,7 @@ from backhaul.domain.plan import OVER_WHEN_ENDED, PLANNED_EXCEPTIONS, Plan, Retu
 from backhaul.domain.words import DecisionKind, DeliveryState, ExceptionKind, LineOutcome
 from backhaul.store import bulk, outbox
 from backhaul.store.exceptions import raise_exception, resolve_exception
-from backhaul.store.tables import IS_CURRENT, UNIT_COUNTS, decisions, deliveries, exceptions, matches, returns
+from backhaul.store.tables import IS_CURRENT, UNIT_COUNTS, decisions, deliveries, exceptions, matches
 
 _DECISION = (
     *("merchant", "return_id", "decision_no", "is_current", "decision", "reasons", *UNIT_COUNTS),
@@ -35,15 +35,13 @@ def write_plans(
     run_id: str,
     now: datetime,
 ) -> None:
-    """Write plans in the caller's transaction, and mark their returns as no longer due."""
+    """Write plans in the caller's transaction."""
     changed = [(facts, plan) for facts, plan in planned if _says_more(facts, plan)]
     _write_decisions(connection, merchant, changed, policy_hash, run_id, now)
     _write_matches(connection, merchant, planned)
     for facts, plan in planned:
         _write_deliveries(connection, merchant, facts, plan, warehouses[facts.return_id], run_id, now)
     _write_exceptions(connection, merchant, planned, run_id, now)
-    which = bulk.one_of(connection, returns.c.return_id, [facts.return_id for facts, _ in planned])
-    connection.execute(sa.update(returns).where(returns.c.merchant == merchant, returns.c.is_due, which).values(is_due=False))
 
 
 def _says_more(facts: ReturnFacts, plan: Plan) -> bool:

@@ -6,15 +6,18 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
 
+from backhaul.domain import schema
 from backhaul.domain.matching import line_order
 from backhaul.domain.plan import Line, Owed, ReturnFacts, Rma, Standing
 from backhaul.domain.policy import Decision
 from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, LoopState
 from backhaul.store import bulk
+from backhaul.store.returns import ReturnRecord
 from backhaul.store.tables import (
     HAS_DUE_DATE,
     IS_DUE,
@@ -32,6 +35,8 @@ from backhaul.store.tables import (
 # The columns that a decision needs: a backfill decides a million returns, and amounts cost more to read than all the rest.
 _HEAD = ("return_id", "loop_state", "first_state", "order_name", "tracking_number", "is_history", "first_seen_at")
 _LINE = ("return_id", "line_item_id", "sku", "return_reason")
+_HEAD_IN_HAND = itemgetter(*(schema.RETURNS.columns.index(name) for name in ("return_id", "loop_state", "order_name", "tracking_number")))
+_LINE_IN_HAND = itemgetter(*(schema.RETURN_LINES.columns.index(name) for name in _LINE[1:]))
 _STATES = {state.value: state for state in LoopState}
 _FINAL = (DecisionKind.PROCESS.value, DecisionKind.FLAG.value)
 
@@ -56,10 +61,7 @@ def read_facts(connection: sa.Connection, merchant: str, return_ids: Sequence[st
     for owner, *line in _rows(connection, return_lines, merchant, "return_id", return_ids, _LINE):
         lines[owner].append(Line(*line))
     owed = _grouped(_rows(connection, deliveries, merchant, "return_id", return_ids), "return_id")
-    rma_rows = {row.rma_key: row for row in _rows(connection, rmas, merchant, "rma_key", return_ids)}
-    with_rma = list(rma_rows)
-    told = {row.rma_key: row for row in _rows(connection, receipts, merchant, "rma_key", with_rma)}
-    units = _grouped(_rows(connection, receipt_lines, merchant, "rma_key", with_rma), "rma_key")
+    known_rmas = _rmas(connection, merchant, return_ids)
     taken = _grouped(_rows(connection, decisions, merchant, "return_id", return_ids), "return_id")
     ordinals = _ordinals(connection, merchant, [row for row in heads if not row.is_history])
     return [
@@ -73,12 +75,45 @@ def read_facts(connection: sa.Connection, merchant: str, return_ids: Sequence[st
             is_history=is_history,
             first_seen_at=first_seen_at,
             lines=tuple(lines[return_id]),
-            rma=_rma(rma_rows[return_id], told.get(return_id), units[return_id]) if return_id in rma_rows else None,
+            rma=known_rmas.get(return_id),
             owed=_owed(owed[return_id]) if return_id in owed else (),
             standing=_standing(taken[return_id]) if return_id in taken else None,
         )
         for return_id, loop_state, first_state, order_name, tracking_number, is_history, first_seen_at in heads
     ]
+
+
+def history_facts(connection: sa.Connection, merchant: str, records: Sequence[ReturnRecord], now: datetime) -> list[ReturnFacts]:
+    """All that is known of returns that are loaded as history for the first time: what is in hand, and what the warehouse told of them."""
+    known_rmas = _rmas(connection, merchant, [record.return_id for record in records])
+    found: list[ReturnFacts] = []
+    for record in records:
+        return_id, loop_state, order_name, tracking_number = _HEAD_IN_HAND(record.row)
+        state = _STATES[loop_state]
+        found.append(
+            ReturnFacts(
+                return_id=return_id,
+                loop_state=state,
+                first_state=state,
+                order_name=order_name,
+                ordinal=1,  # as above
+                tracking_number=tracking_number,
+                is_history=True,
+                first_seen_at=now,
+                lines=tuple([Line(*_LINE_IN_HAND(line)) for line in record.lines]),
+                rma=known_rmas.get(return_id),
+                owed=(),
+                standing=None,
+            )
+        )
+    return found
+
+
+def _rmas(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> dict[str, Rma]:
+    rows = {row.rma_key: row for row in _rows(connection, rmas, merchant, "rma_key", return_ids)}
+    told = {row.rma_key: row for row in _rows(connection, receipts, merchant, "rma_key", list(rows))}
+    units = _grouped(_rows(connection, receipt_lines, merchant, "rma_key", list(rows)), "rma_key")
+    return {return_id: _rma(row, told.get(return_id), units[return_id]) for return_id, row in rows.items()}
 
 
 def _rows(

@@ -74,6 +74,14 @@ class Known:
         return self.updated_at is None or record.updated_at is None or record.updated_at >= self.updated_at
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load took in: how many records, and those of returns that were never seen before."""
+
+    total: int
+    first: list[ReturnRecord]
+
+
 def make_record(row: Sequence[Any], lines: Sequence[Sequence[Any]], body: str) -> ReturnRecord:
     """A record of frame rows. The order in which Loop lists a return's lines makes no difference to its content hash."""
     flat = [*row]
@@ -134,16 +142,17 @@ def load_returns(
     warnings: Mapping[str, Sequence[tuple[str, str, str, str]]],
     run_id: str,
     now: datetime,
-) -> int:
-    """Take in the records that are news, in the caller's transaction; returns how many were.
+) -> Loaded:
+    """Take in the records that are news, in the caller's transaction.
 
-    Each gets a version, its lines replaced, its earlier quarantine released, and is marked due for a decision. `warnings` maps a return id
-    to (table, record key, rule, severity and description) of the warnings it raised.
+    Each gets a version, its lines replaced, its earlier quarantine released, and is marked due for a decision; but for history that was
+    never seen before, which the caller decides in the same transaction. `warnings` maps a return id to (table, record key, rule, severity
+    and description) of the warnings it raised.
     """
     known = known_returns(connection, merchant, [record.return_id for record in records])
     news = [record for record in records if record.return_id not in known or known[record.return_id].is_news(record, is_history, source)]
     if not news:
-        return 0
+        return Loaded(0, [])
     _write_headers(connection, merchant, news, known, is_history, warehouse_for, run_id, now)
     ids = [record.return_id for record in news]
     bulk.delete(connection, return_lines, merchant, "return_id", [i for i in ids if i in known])
@@ -159,7 +168,7 @@ def load_returns(
     )
     _write_warnings(connection, merchant, ids, known, warnings, run_id, now)
     release(connection, merchant, "loop", ids, now)
-    return len(news)
+    return Loaded(len(news), [record for record in news if record.return_id not in known])
 
 
 def _write_headers(
@@ -179,7 +188,8 @@ def _write_headers(
         version_no, first_seen_at = _next_version(record, known), before.first_seen_at if before else now
         warehouse = warehouse_for(record.row[_DESTINATION])
         first_state = before.first_state if before and before.is_history == stays_history else record.row[_STATE]
-        own = (merchant, warehouse, record.content_hash, version_no, stays_history, True, first_state, first_seen_at, now, run_id)
+        is_due = before is not None or not is_history
+        own = (merchant, warehouse, record.content_hash, version_no, stays_history, is_due, first_state, first_seen_at, now, run_id)
         rows.append((*own, *record.row[: len(_COLUMNS)]))
     bulk.upsert(connection, returns, (*_OWN, *_COLUMNS), rows, keep=_KEPT)
 
