@@ -11,22 +11,19 @@ import msgspec
 from pydantic import SecretStr
 
 from backhaul.config import LoopSettings
-from backhaul.connectors import parse
 from backhaul.connectors.base import ReturnBatch
 from backhaul.connectors.http import Http, Observe, budget_for
 from backhaul.connectors.loop import answers, endpoints
 from backhaul.connectors.loop.answers import AsnRow, Webhook
+from backhaul.connectors.loop.decode import Record, decode_page, row_of
 from backhaul.connectors.loop.endpoints import FLAG, NOTE, NOTE_LIMIT, NOTES, PROCESS, RETURNS, Action
-from backhaul.connectors.loop.normalise import normalise
+from backhaul.connectors.loop.normalise import batch, normalise
 from backhaul.connectors.loop.paginate import Ask, Pager, Row
-from backhaul.connectors.loop.wire import PageWire, PeekWire, WebhooksWire, WebhookWire
-from backhaul.connectors.redact import fingerprint
+from backhaul.connectors.loop.wire import WebhooksWire, WebhookWire
 from backhaul.errors import PermanentVendorError, StructuralError, TransientVendorError
 
-Found = dict[str, tuple[datetime | None, bytes]]  # by return id: its updated_at, and the record
+Found = dict[str, tuple[datetime | None, Record]]  # by return id: its updated_at, and the record
 
-_PEEK = msgspec.json.Decoder(PeekWire)
-_PEEKS = msgspec.json.Decoder(list[PeekWire])
 _PATH_SAFE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -62,23 +59,17 @@ class LoopClient:
         """Give the connections back."""
         self.http.close()
 
-    def list_returns(self, state: str, start: datetime, end: datetime) -> list[bytes]:
-        """The raw records in one state whose `updated_at` is from `start` to `end`, both inclusive, each once, the newest of it.
-
-        Raises ValueError for a range over 120 days, which Loop refuses: split it.
-        """
-        return [raw for _, raw in self._pass(state, start, end).values()]
-
     def returns(self, start: datetime, end: datetime, states: Sequence[str] = RETURNS.states) -> ReturnBatch:
-        """The returns updated from `start` to `end`, normalised, from one pass a state over the same fixed range.
+        """The returns updated from `start` to `end`, both included, normalised, from one pass a state over the same fixed range.
 
         A return that two passes show is taken as it was last updated; where that ties, as the later pass saw it.
+        Raises ValueError for a range over 120 days, which Loop refuses: split it.
         """
         found: Found = {}
         for state in states:
-            for key, (updated_at, raw) in self._pass(state, start, end).items():
-                _keep_newest(found, key, updated_at, raw)
-        return normalise([raw for _, raw in found.values()], "list")
+            for page in self._pages(state, start, end):
+                _keep_newest(found, page)
+        return _batch(found)
 
     def batches(self, start: datetime, end: datetime, size: int, states: Sequence[str] = RETURNS.states) -> Iterator[ReturnBatch]:
         """The same returns in batches of about `size`, so that what is held in memory does not grow with the range.
@@ -88,13 +79,12 @@ class LoopClient:
         found: Found = {}
         for state in states:
             for page in self._pages(state, start, end):
-                for key, updated_at, raw in page:
-                    _keep_newest(found, key, updated_at, raw)
+                _keep_newest(found, page)
                 if len(found) >= size:
-                    yield normalise([raw for _, raw in found.values()], "list")
+                    yield _batch(found)
                     found = {}
         if found:
-            yield normalise([raw for _, raw in found.values()], "list")
+            yield _batch(found)
 
     def details(self, return_id: str) -> ReturnBatch:
         """One return as it is now: one row, or none when Loop does not know the id."""
@@ -152,16 +142,8 @@ class LoopClient:
         body = self.http.write("POST", _path(action, return_id), json, operation=action.name)
         answers.require_done(body, f"{self.http.merchant}: {action.name} of return {return_id}")
 
-    def _pass(self, state: str, start: datetime, end: datetime) -> Found:
-        """One state over one range, in full (see `paginate`)."""
-        found = Found()
-        for page in self._pages(state, start, end):
-            for key, updated_at, raw in page:
-                _keep_newest(found, key, updated_at, raw)
-        return found
-
-    def _pages(self, state: str, start: datetime, end: datetime) -> Iterator[list[tuple[str, datetime | None, bytes]]]:
-        """The pages of one state over one range: each record's key, time and bytes."""
+    def _pages(self, state: str, start: datetime, end: datetime) -> Iterator[list[tuple[Row, Record]]]:
+        """The pages of one state over one range."""
         if start.tzinfo is None or end.tzinfo is None:
             raise ValueError("a range of time is aware")
         if end - start > RETURNS.max_window:
@@ -169,12 +151,11 @@ class LoopClient:
         pager = Pager(start, end)
         while (ask := pager.next()) is not None:
             records, has_more = self._page(state, ask)
-            page = _rows(records)
-            yield [(row.key, row.updated_at, raw) for row, raw in page]
-            pager.feed([row for row, _ in page], has_more)
+            rows = list(map(row_of, records))
+            yield list(zip(rows, records, strict=True))
+            pager.feed(rows, has_more)
 
-    def _page(self, state: str, ask: Ask) -> tuple[Sequence[msgspec.Raw], bool]:
-        """One list call: its records, and whether Loop says that there are more. Both documented shapes are read, whatever was asked."""
+    def _page(self, state: str, ask: Ask) -> tuple[Sequence[Record], bool]:
         params: dict[str, str | int] = {
             "from": _wire_time(ask.start),
             "to": _wire_time(ask.end, up=True),
@@ -184,10 +165,7 @@ class LoopClient:
         if ask.is_paginated:
             params |= {"paginate": "true", "pageSize": RETURNS.page_size}
         body = self.http.read(RETURNS.path, params, operation="list_returns")
-        if body.lstrip().startswith(b"["):
-            return self._decode(body, list[msgspec.Raw], "the list of returns"), False
-        page = self._decode(body, PageWire, "the list of returns")
-        return page.returns, bool(page.nextPageUrl)
+        return decode_page(body, f"{self.http.merchant}: the list of returns")
 
     def _decode(self, body: bytes, shape: Any, what: str) -> Any:
         try:
@@ -197,32 +175,15 @@ class LoopClient:
             raise StructuralError(f"{self.http.merchant}: {what} has a shape that Loop does not document: {why}") from None
 
 
-def _rows(records: Sequence[msgspec.Raw]) -> list[tuple[Row, bytes]]:
-    """What paging needs of each record, however bad the rest of it is, and its bytes. A page is looked at in one go where that works."""
-    raws = [bytes(record) for record in records]
-    try:
-        return list(map(_row, _PEEKS.decode(b"[" + b",".join(raws) + b"]"), raws))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return [_row(_peek(raw), raw) for raw in raws]
+def _keep_newest(found: Found, page: list[tuple[Row, Record]]) -> None:
+    for row, record in page:
+        known = found.get(row.key)
+        if known is None or known[0] is None or (row.updated_at is not None and row.updated_at >= known[0]):
+            found[row.key] = (row.updated_at, record)
 
 
-def _peek(raw: bytes) -> PeekWire:
-    try:
-        return _PEEK.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return PeekWire()
-
-
-def _row(peek: PeekWire, raw: bytes) -> tuple[Row, bytes]:
-    key = parse.ident(peek.id) if isinstance(peek.id, str | int) else None
-    moment = parse.time(peek.updated_at) if isinstance(peek.updated_at, str) else None
-    return Row(key or fingerprint(raw), moment if isinstance(moment, datetime) else None), raw
-
-
-def _keep_newest(found: Found, key: str, updated_at: datetime | None, raw: bytes) -> None:
-    known = found.get(key)
-    if known is None or known[0] is None or (updated_at is not None and updated_at >= known[0]):
-        found[key] = (updated_at, raw)
+def _batch(found: Found) -> ReturnBatch:
+    return batch([record for _, record in found.values()], "list")
 
 
 def _wire_time(moment: datetime, *, up: bool = False) -> str:

@@ -11,19 +11,14 @@ import msgspec
 from backhaul.connectors import parse
 from backhaul.connectors.base import Rejected, ReturnBatch
 from backhaul.connectors.frames import Columns, Unreadable, frame, parsed, picked
-from backhaul.connectors.loop.wire import CONTAINERS, WANTED, LineWire, PhpDate, ReturnWire
+from backhaul.connectors.loop.decode import Record, decode, encode
+from backhaul.connectors.loop.wire import LineWire, PhpDate, ReturnWire
 from backhaul.connectors.parse import Scalar
-from backhaul.connectors.redact import fingerprint, redacted
 from backhaul.domain.schema import RETURN_LINES, RETURNS
 
 Source = Literal["list", "details", "webhook"]
 
-UNDECODABLE = "WIRE-001"
 NO_VARIANT = "Default Title"  # the shop's own word for a product without variants; the list leaves it out of the title
-
-_PAGE = msgspec.json.Decoder(list[ReturnWire])
-_ONE = msgspec.json.Decoder(ReturnWire)
-_ENCODER = msgspec.json.Encoder()
 
 _RETURN_MONEY = (
     "return_product_total",
@@ -45,14 +40,18 @@ _LINE_IDS = ("line_item_id", "product_id", "variant_id")
 _LINE_TEXT = ("sku", "barcode", "return_reason", "parent_return_reason")
 
 
-def normalise(records: Sequence[msgspec.Raw | bytes], source: Source) -> ReturnBatch:
-    """Returns as `schema.RETURNS` and `schema.RETURN_LINES`, in the order of `records`.
+def normalise(raws: Sequence[msgspec.Raw | bytes], source: Source) -> ReturnBatch:
+    """Returns from their JSON: `decode`, then `batch`."""
+    return batch(decode(raws), source)
 
-    `records` are JSON objects as the list, the details or a `return` webhook have them. A record whose structure cannot be decoded
-    is in `rejected` (rule WIRE-001) and harms no other; an amount or a time that does not parse is None and named in the checked
-    columns. Personal data is dropped: `bodies` hold the wanted fields only.
+
+def batch(records: Sequence[Record], source: Source) -> ReturnBatch:
+    """Returns as `schema.RETURNS` and `schema.RETURN_LINES`, in the order of `records`; those that could not be decoded are `rejected`.
+
+    An amount or a time that does not parse is None and named in the checked columns. Personal data is dropped: `bodies` hold the wanted
+    fields only.
     """
-    returns, rejected = _decoded(records)
+    returns = [record for record in records if type(record) is ReturnWire]
     owned = [record.line_items or [] for record in returns]
     ids = [parse.ident(record.id) for record in returns]
     owners = list(chain.from_iterable(repeat(ident, len(lines)) for ident, lines in zip(ids, owned, strict=True)))
@@ -60,39 +59,8 @@ def normalise(records: Sequence[msgspec.Raw | bytes], source: Source) -> ReturnB
     return ReturnBatch(
         returns=frame(RETURNS, _return_columns(returns, ids)),
         lines=frame(RETURN_LINES, _line_columns(lines, owners, source)),
-        bodies=[_ENCODER.encode(record).decode() for record in returns],
-        rejected=rejected,
-    )
-
-
-def _decoded(records: Sequence[msgspec.Raw | bytes]) -> tuple[list[ReturnWire], list[Rejected]]:
-    """All records at once where that works, else one by one."""
-    try:
-        return _PAGE.decode(b"[" + b",".join(records) + b"]"), []
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        pass  # at least one record is bad; the loop below finds out which
-    good: list[ReturnWire] = []
-    bad: list[Rejected] = []
-    for record in records:
-        try:
-            good.append(_ONE.decode(record))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            bad.append(_rejected(bytes(record), error))
-    return good, bad
-
-
-def _rejected(raw: bytes, error: Exception) -> Rejected:
-    body = redacted(raw, WANTED, CONTAINERS)
-    key = body.get("id")
-    name = body.get("order_name")
-    # msgspec names the path and the types, never the value; other errors may show bytes of it
-    reason = str(error) if isinstance(error, msgspec.MsgspecError) else f"not readable as JSON: {error.__class__.__name__}"
-    return Rejected(
-        record_key=(parse.ident(key) if isinstance(key, str | int) else None) or fingerprint(raw),
-        order_name=name if isinstance(name, str) else None,
-        rule=UNDECODABLE,
-        reason=reason,
-        body=_ENCODER.encode(body).decode(),
+        bodies=list(map(encode, returns)),
+        rejected=[record for record in records if isinstance(record, Rejected)],
     )
 
 

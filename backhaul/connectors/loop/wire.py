@@ -86,14 +86,20 @@ class ReturnWire(msgspec.Struct, omit_defaults=True, gc=False):
 class PageWire(msgspec.Struct):
     """The paginated list. Unpaginated, the list is a bare array instead."""
 
+    returns: list[ReturnWire]
+    nextPageUrl: Any = None
+
+
+class RawPageWire(msgspec.Struct):
+    """The same, where a record of it has no shape to decode."""
+
     returns: list[msgspec.Raw]
     nextPageUrl: Any = None
 
 
 class PeekWire(msgspec.Struct):
-    """The two fields that paging and de-duplication need, whatever the rest looks like."""
+    """The field that paging needs of a record, whatever the rest looks like."""
 
-    id: Any = None
     updated_at: Any = None
 
 
