@@ -20,7 +20,7 @@ from backhaul.pipeline.deciding import count_decided, decide_history
 from backhaul.pipeline.session import Session
 from backhaul.store import bulk
 from backhaul.store.quarantine import Quarantined, known_quarantine, put_in_quarantine
-from backhaul.store.returns import ReturnRecord, fill_gaps, known_returns, load_returns, make_record
+from backhaul.store.returns import ReturnRecord, fill_gaps, known_returns, load_returns, make_records
 from backhaul.store.tables import watermarks
 
 SOURCE = "loop"
@@ -34,6 +34,7 @@ class Intake:
         self.total = total
         self.source = source
         self.records: list[ReturnRecord] = []
+        self.frames: tuple[pd.DataFrame, pd.DataFrame] | None = None  # the records' own, where all that came is news
         self.bad: list[Quarantined] = []
         self.warnings: dict[str, list[tuple[str, str, str, str]]] = {}
         self.high_water_at: datetime | None = None
@@ -53,6 +54,8 @@ def keep_news(session: Session, batch: ReturnBatch, source: str, is_history: boo
         before = known.get(record.return_id)
         if (_key(record), record.content_hash) not in in_quarantine and (before is None or before.is_news(record, is_history, source)):
             intake.records.append(record)
+    if len(intake.records) == len(batch.returns) and source != "details" and batch.returns["return_id"].is_unique:
+        intake.frames = batch.returns, batch.lines
     rejected = (_from_rejected(rejected) for rejected in batch.rejected)
     intake.bad = [bad for bad in rejected if (bad.record_key, bad.content_hash) not in in_quarantine]
     session.run.add("records_in", intake.total)
@@ -62,12 +65,12 @@ def keep_news(session: Session, batch: ReturnBatch, source: str, is_history: boo
 
 def check(session: Session, intake: Intake) -> Intake:
     """Run the suites over what is news. A critical failure of any row moves its whole return to `bad`; a structural one raises."""
-    frames = (
+    if not intake.records:
+        return intake
+    frames = intake.frames or (
         pd.DataFrame([r.row for r in intake.records], columns=list(schema.RETURNS.all_columns), dtype=object),
         pd.DataFrame([line for r in intake.records for line in r.lines], columns=list(schema.RETURN_LINES.all_columns), dtype=object),
     )
-    if not intake.records:
-        return intake
     owners = [place for place, record in enumerate(intake.records) for _ in record.lines]
     broken: defaultdict[int, dict[str, str]] = defaultdict(dict)
     reports = (
@@ -142,7 +145,7 @@ def _records(batch: ReturnBatch) -> list[ReturnRecord]:
     by_return: defaultdict[str | None, list[Sequence[Any]]] = defaultdict(list)
     for line in batch.lines.to_numpy(dtype=object).tolist():
         by_return[line[0]].append(line)
-    return [make_record(row, by_return[row[0]], body) for row, body in zip(rows, batch.bodies, strict=True)]
+    return make_records(rows, [by_return[row[0]] for row in rows], batch.bodies)
 
 
 def _key(record: ReturnRecord) -> str:

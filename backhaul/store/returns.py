@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
 from backhaul.domain import schema
-from backhaul.domain.keys import content_hash
+from backhaul.domain.keys import canonical, hash_of
 from backhaul.store import bulk
 from backhaul.store.quarantine import release
 from backhaul.store.tables import check_results, return_lines, return_versions, returns
@@ -82,12 +83,14 @@ class Loaded:
     first: list[ReturnRecord]
 
 
-def make_record(row: Sequence[Any], lines: Sequence[Sequence[Any]], body: str) -> ReturnRecord:
-    """A record of frame rows. The order in which Loop lists a return's lines makes no difference to its content hash."""
-    flat = [*row]
-    for line in sorted(lines, key=lambda line: line[1] or ""):
-        flat.extend(line)
-    return ReturnRecord(row[0], row, lines, body, content_hash(flat))
+def make_records(rows: Sequence[bulk.Row], lines: Sequence[Sequence[bulk.Row]], bodies: Sequence[str]) -> list[ReturnRecord]:
+    """Records of frame rows, each with its lines. The order in which Loop lists the lines makes no difference to the content hash."""
+    texts = iter(canonical([line for own in lines for line in own]))
+    records = []
+    for row, own, body, text in zip(rows, lines, bodies, canonical(rows), strict=True):
+        told = sorted(zip([line[1] or "" for line in own], islice(texts, len(own)), strict=True))
+        records.append(ReturnRecord(row[0], row, own, body, hash_of(",".join([text, *(line for _, line in told)]))))
+    return records
 
 
 def fill_gaps(connection: sa.Connection, merchant: str, records: Sequence[ReturnRecord]) -> list[ReturnRecord]:
@@ -104,16 +107,9 @@ def fill_gaps(connection: sa.Connection, merchant: str, records: Sequence[Return
     stored_lines = {
         (row.return_id, row.line_item_id): row for row in bulk.select_by_keys(connection, lines, return_lines.c.return_id, wanted)
     }
-    return [
-        make_record(
-            _filled(record.row, stored[record.return_id]),
-            [_filled(line, stored_lines.get((line[0], line[1]))) for line in record.lines],
-            record.body,
-        )
-        if record.return_id in stored
-        else record
-        for record in records
-    ]
+    rows = [_filled(record.row, stored.get(record.return_id)) for record in records]
+    lines_of = [[_filled(line, stored_lines.get((line[0], line[1]))) for line in record.lines] for record in records]
+    return make_records(rows, lines_of, [record.body for record in records])
 
 
 def _filled(row: Sequence[Any], stored: Sequence[Any] | None) -> Sequence[Any]:
