@@ -7,7 +7,8 @@ a different product. A blank SKU is no SKU.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from backhaul.domain.words import Condition, LineOutcome, UnexpectedKind
 
@@ -15,16 +16,14 @@ _OUTCOMES = {condition: LineOutcome(condition.value) for condition in Condition}
 _NONE_YET = dict.fromkeys(LineOutcome, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class LineToMatch:
+class LineToMatch(msgspec.Struct, frozen=True, gc=False):
     """One return line, which is one expected unit. A line without a SKU cannot be verified."""
 
     line_item_id: str
     sku: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class MatchedLine:
+class MatchedLine(msgspec.Struct, frozen=True, gc=False):
     """A return line and what became of it. `sku` is stripped."""
 
     line_item_id: str
@@ -32,8 +31,7 @@ class MatchedLine:
     outcome: LineOutcome
 
 
-@dataclass(frozen=True, slots=True)
-class UnexpectedUnits:
+class UnexpectedUnits(msgspec.Struct, frozen=True, gc=False):
     """Received units that belong to no line, by SKU and condition. `units` is at least 1."""
 
     sku: str
@@ -42,8 +40,7 @@ class UnexpectedUnits:
     units: int
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True, gc=False):
     """The whole match, counted in units. The six outcomes add up to `expected`.
 
     `lines` stand in `line_item_id` order, `unexpected` by SKU, then by condition as units are assigned.

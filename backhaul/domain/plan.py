@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
+
+import msgspec
 
 from backhaul.domain.announce import LineToAnnounce, build_draft, draft_from_json, draft_hash, draft_json, needs_rma
 from backhaul.domain.keys import effect_key
@@ -33,15 +34,13 @@ PLANNED_EXCEPTIONS = (
 OVER_WHEN_ENDED = (ExceptionKind.EDIT_AFTER_RECEIVING, ExceptionKind.RMA_NOT_FOUND)
 
 
-@dataclass(frozen=True, slots=True)
-class Line(LineToMatch):
+class Line(LineToMatch, frozen=True, gc=False):
     """A return line, as far as a plan needs it."""
 
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Rma:
+class Rma(msgspec.Struct, frozen=True, gc=False):
     """The RMA as the warehouse last told it. `unknown` are its own words for conditions that nobody listed."""
 
     status: str | None
@@ -54,8 +53,7 @@ class Rma:
     unknown: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Owed:
+class Owed(msgspec.Struct, frozen=True, gc=False):
     """A delivery of this return, as it stands in the outbox."""
 
     delivery_id: int
@@ -70,8 +68,7 @@ class Owed:
         return self.state is DeliveryState.PENDING and not self.is_uncertain
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """The decision on record: the units it was taken on, and those that were counted last."""
 
     decision: Decision
@@ -80,8 +77,7 @@ class Standing:
     decided_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class ReturnFacts:
+class ReturnFacts(msgspec.Struct, frozen=True, gc=False):
     """All that is known of one return."""
 
     return_id: str
@@ -103,8 +99,7 @@ class ReturnFacts:
         return self.loop_state in _ENDED
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True):
     """What the merchant and the warehouse lay down for every return."""
 
     policy: Policy
@@ -113,8 +108,7 @@ class Terms:
     must_close: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NewDelivery:
+class NewDelivery(msgspec.Struct, frozen=True, gc=False):
     """A delivery to enqueue. `waits_for` names the effect that must be through first: one that is new here, or one on record."""
 
     kind: DeliveryKind
@@ -124,8 +118,7 @@ class NewDelivery:
     state: DeliveryState = DeliveryState.PENDING
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, gc=False):
     """A delivery on record that changes without a call: settled by the news, or given a new payload before it was tried."""
 
     delivery_id: int
@@ -134,15 +127,14 @@ class Change:
     payload: str | None = None
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(msgspec.Struct):
     """What is to be written for one return."""
 
     match: Match
     decision: Decision
-    deliveries: list[NewDelivery] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-    exceptions: dict[ExceptionKind, str] = field(default_factory=dict)
+    deliveries: list[NewDelivery] = []
+    changes: list[Change] = []
+    exceptions: dict[ExceptionKind, str] = {}
 
 
 def units_of(match: Match) -> tuple[int, ...]:

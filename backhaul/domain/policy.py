@@ -10,6 +10,8 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Literal
 
+import msgspec
+
 from backhaul.domain.matching import Match
 from backhaul.domain.words import DecisionKind, ExceptionKind, LineOutcome, LoopState, Reason
 
@@ -56,8 +58,7 @@ def _policy_hash(policy: Policy) -> str:
     return sha256(canonical.encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """A verdict with its reasons, sorted. `due_at` is when a hold on pending units falls due, else None."""
 
     kind: DecisionKind
@@ -65,8 +66,7 @@ class Decision:
     due_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, gc=False):
     """All that a decision depends on, besides the policy and the time.
 
     `is_terminal` is False when there is no RMA, or its receipt is in quarantine. `received_at` is the warehouse's own time, None if

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from backhaul.domain.announce import draft_from_json
 from backhaul.domain.plan import Line, NewDelivery, Owed, Plan, ReturnFacts, Rma, Standing, Terms, plan, units_of

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -149,9 +149,9 @@ def test_a_return_all_of_which_arrived_available_is_processed() -> None:
 
 def test_facts_whose_match_was_made_for_another_state_of_the_rma_are_refused() -> None:
     with pytest.raises(ValueError, match="terminal"):
-        dataclasses.replace(facts(is_terminal=False), is_terminal=True)
+        msgspec.structs.replace(facts(is_terminal=False), is_terminal=True)
     with pytest.raises(ValueError, match="terminal"):
-        dataclasses.replace(facts(is_terminal=True), is_terminal=False)
+        msgspec.structs.replace(facts(is_terminal=True), is_terminal=False)
 
 
 def test_a_receipt_is_judged_without_regard_to_loop_once_we_have_acted() -> None:
