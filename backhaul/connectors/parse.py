@@ -1,7 +1,7 @@
 """Exact values from what vendors write: amounts, times, ids, counts. One odd value never fails a whole record.
 
 Every parser answers None for an absent value and `UNPARSED` for one that is there and makes no sense, so that the
-caller can name the field and the suites can quarantine the record. Results are cached: a page repeats its values.
+caller can name the field and the suites can quarantine the record. What costs to parse is cached: a page repeats its values.
 """
 
 from __future__ import annotations
@@ -56,7 +56,6 @@ def time(value: Scalar) -> datetime | Unparsed | None:
         return UNPARSED
 
 
-@_cached
 def ident(value: Scalar) -> str | None:
     """An id as text: vendors write the same id as a string here and as an integer there."""
     if isinstance(value, float) and value.is_integer():
@@ -64,13 +63,11 @@ def ident(value: Scalar) -> str | None:
     return text(value)
 
 
-@_cached
 def text(value: Scalar) -> str | None:
     """Text, None when absent or blank. Numbers are written out, since examples mix them with strings."""
-    if value is None or isinstance(value, bool):
-        return None
-    written = value if isinstance(value, str) else repr(value)
-    return written if written.strip() else None
+    if isinstance(value, str):
+        return value if value.strip() else None
+    return None if value is None or isinstance(value, bool) else repr(value)
 
 
 @_cached
