@@ -19,7 +19,9 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
 
 from backhaul.connectors.base import ReturnBatch
 from backhaul.domain.windows import Window
@@ -34,10 +36,12 @@ SPAN = timedelta(days=7)
 BATCH = 10_000  # returns, some 150 MB; checking costs a quarter of a second a batch, however small that is
 _CALLS_A_GROUP = 20  # warehouse look-ups between two stores, and between two looks at whether to stop
 _RENEW_EVERY = windows.LEASE.total_seconds() / 3
+_WAITS = (1, 2, 4, 8, 16)  # seconds between attempts to write what a database that is away did not take
 _EPOCH = datetime(1970, 1, 5, tzinfo=UTC)  # a Monday
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Proof = dict[str, Any]
 DoWindow = Callable[[Session, Window], Proof | None]  # what it returns is kept with the window
 
@@ -117,7 +121,8 @@ class Work:
         self.session, self.scope, self.workers = session, scope, workers
         self._do_window = do_window
         self._stop = threading.Event()
-        self._counting = threading.Lock()
+        self._counting, self._claiming = threading.Lock(), threading.Lock()
+        self._in_hand: set[Window] = set()
 
     def should_stop(self) -> bool:
         """Whether this run is being ended."""
@@ -154,17 +159,38 @@ class Work:
             return windows.standing(connection, self.scope)
 
     def _take_windows(self) -> None:
-        run_id, clock, store = self.session.run.run_id, self.session.clock, self.session.store
         while not self.should_stop():
-            with store.write() as connection:
-                window = windows.claim(connection, self.scope, run_id, clock())
+            window = self._claim()
             if window is not None:
-                self._do(window)
+                try:
+                    self._do(window)
+                finally:
+                    self._in_hand.discard(window)
                 continue
-            states = self.standing().states
+            states = self._written(lambda connection: windows.standing(connection, self.scope)).states
             if not states[windows.RUNNING] and not states[windows.PENDING]:
                 return
             self._stop.wait(0.5)  # others hold what is left: wait until they are through, or their lease has run out
+
+    def _claim(self) -> Window | None:
+        run_id, clock = self.session.run.run_id, self.session.clock
+        with self._claiming:
+            window = self._written(lambda connection: windows.claim(connection, self.scope, run_id, clock(), tuple(self._in_hand)))
+            if window is not None:
+                self._in_hand.add(window)
+        return window
+
+    def _written(self, do: Callable[[sa.Connection], T]) -> T:
+        """`do` in a transaction of its own, tried for a while: a database that restarts must not end a run of hours."""
+        for seconds in _WAITS:
+            try:
+                with self.session.store.write() as connection:
+                    return do(connection)
+            except StoreError as error:
+                log.warning("%s; tried again in %s s", error, seconds)
+                self._stop.wait(seconds)
+        with self.session.store.write() as connection:
+            return do(connection)
 
     def _do(self, window: Window) -> None:
         aside = _aside(self.session)
@@ -181,9 +207,8 @@ class Work:
         except Exception as failure:  # a defect met in one window must not stop the others
             log.exception("a window failed")
             error = f"{failure.__class__.__name__}: {failure}"
-        with self.session.store.write() as connection:
-            run_id = self.session.run.run_id
-            windows.settle(connection, self.scope, window, run_id, aside.run.counts, self.session.clock(), error=error, proof=proof)
+        run_id, counts, now = self.session.run.run_id, aside.run.counts, self.session.clock()
+        self._written(lambda connection: windows.settle(connection, self.scope, window, run_id, counts, now, error=error, proof=proof))
         with self._counting:
             for name, count in aside.run.counts.items():
                 self.session.run.add(name, count)

@@ -1,4 +1,4 @@
-"""Bulk writes at the driver's own speed: executemany of tuples on SQLite, COPY into a staging table and one merge on PostgreSQL."""
+"""Bulk writes at the driver's own speed: executemany of tuples on SQLite, COPY on PostgreSQL, through a staging table where rows exist."""
 
 from __future__ import annotations
 
@@ -16,17 +16,23 @@ _FEW = 50  # below this many rows a plain executemany beats staging on PostgreSQ
 _KEYS_A_QUERY = 5_000
 
 
-def upsert(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row], keep: Sequence[str] = ()) -> None:
-    """Insert `rows` (tuples in the order of `columns`), or overwrite the row of the same primary key, but for the columns in `keep`."""
+def upsert(
+    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row], keep: Sequence[str] = (), is_new: bool = False
+) -> None:
+    """Insert `rows` (tuples in the order of `columns`), or overwrite the row of the same primary key, but for the columns in `keep`.
+
+    `is_new` says that none should be there yet, which is the quicker way in; one that is there after all is overwritten all the same.
+    """
     key = [column.name for column in table.primary_key]
     changed = [name for name in columns if name not in key and name not in keep]
     updates = ", ".join(f"{name} = excluded.{name}" for name in changed)
-    _write(connection, table, columns, rows, f"ON CONFLICT ({', '.join(key)}) DO {'UPDATE SET ' + updates if updates else 'NOTHING'}")
+    conflict = f"ON CONFLICT ({', '.join(key)}) DO {'UPDATE SET ' + updates if updates else 'NOTHING'}"
+    _write(connection, table, columns, rows, conflict, is_new)
 
 
 def insert(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
     """Insert `rows`; one that breaks a unique key is passed over, because the same fact is there already."""
-    _write(connection, table, columns, rows, "ON CONFLICT DO NOTHING")
+    _write(connection, table, columns, rows, "ON CONFLICT DO NOTHING", is_new=True)
 
 
 def delete(connection: sa.Connection, table: sa.Table, merchant: str, column: str, keys: Sequence[str]) -> None:
@@ -53,7 +59,7 @@ def _chunks(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield keys[start : start + _KEYS_A_QUERY]
 
 
-def _write(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row], conflict: str) -> None:
+def _write(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row], conflict: str, is_new: bool) -> None:
     if not rows:
         return
     names = ", ".join(columns)
@@ -63,8 +69,12 @@ def _write(connection: sa.Connection, table: sa.Table, columns: Sequence[str], r
     elif len(rows) < _FEW:
         statement = f"INSERT INTO {table.name} ({names}) VALUES ({', '.join(['%s'] * len(columns))}) {conflict}"  # noqa: S608
         connection.exec_driver_sql(statement, [tuple(row) for row in rows])
-    else:
-        _stage_and_merge(connection, table, names, rows, conflict)
+    elif not (is_new and _copied(connection, table.name, names, rows)):
+        stage = f"stage_{table.name}"
+        connection.exec_driver_sql(f"CREATE TEMP TABLE {stage} AS SELECT {names} FROM {table.name} WITH NO DATA")  # noqa: S608
+        _copy(connection, stage, names, rows)
+        connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {stage} {conflict}")  # noqa: S608
+        connection.exec_driver_sql(f"DROP TABLE {stage}")
 
 
 def _for_sqlite(table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> list[tuple[Any, ...]]:
@@ -75,12 +85,18 @@ def _for_sqlite(table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) ->
     return list(zip(*converted, strict=True))
 
 
-def _stage_and_merge(connection: sa.Connection, table: sa.Table, names: str, rows: Sequence[Row], conflict: str) -> None:
-    stage = f"stage_{table.name}"
-    connection.exec_driver_sql(f"CREATE TEMP TABLE IF NOT EXISTS {stage} AS SELECT {names} FROM {table.name} WITH NO DATA")  # noqa: S608
+def _copied(connection: sa.Connection, table: str, names: str, rows: Sequence[Row]) -> bool:
+    """Copy straight into the table; False, and nothing done, when one of the rows is there."""
+    try:
+        with connection.begin_nested():
+            _copy(connection, table, names, rows)
+    except psycopg.errors.UniqueViolation:
+        return False
+    return True
+
+
+def _copy(connection: sa.Connection, table: str, names: str, rows: Sequence[Row]) -> None:
     cursor: psycopg.Cursor[Any] = cast("psycopg.Cursor[Any]", connection.connection.cursor())
-    with cursor, cursor.copy(f"COPY {stage} ({names}) FROM STDIN") as copy:
+    with cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
-    connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {stage} {conflict}")  # noqa: S608
-    connection.exec_driver_sql(f"DROP TABLE {stage}")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -75,12 +76,12 @@ class Store:
 def _engine(url: str) -> sa.Engine:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True)
     if parsed.get_backend_name() != "sqlite":
         raise sa.exc.ArgumentError("unknown database")
     if parsed.database:
         _make_private(Path(parsed.database))
-    engine = sa.create_engine(parsed, connect_args={"timeout": _BUSY_MS / 1000})
+    engine = sa.create_engine(parsed, connect_args={"timeout": _BUSY_MS / 1000}, hide_parameters=True)
     sa.event.listen(engine, "connect", _set_up_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -128,8 +129,9 @@ def _named_errors() -> Iterator[None]:
     """Turn a database that is away, locked or full into a StoreError that says so, without the statement or its values."""
     try:
         yield
-    except sa.exc.OperationalError as error:
-        words = str(error.orig).split("\n")[0][:200]
+    except (sa.exc.OperationalError, psycopg.OperationalError) as error:  # the latter from COPY, which SQLAlchemy knows nothing of
+        cause = error.orig if isinstance(error, sa.exc.OperationalError) else error
+        words = str(cause).split("\n")[0][:200]
         raise StoreError(
             f"the store cannot be used: {words}; nothing of this step was saved, run it again when the store is back"
-        ) from error.orig
+        ) from cause

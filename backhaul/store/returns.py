@@ -145,56 +145,48 @@ def load_returns(
     never seen before, which the caller decides in the same transaction. `warnings` maps a return id to (table, record key, rule, severity
     and description) of the warnings it raised.
     """
-    known = known_returns(connection, merchant, [record.return_id for record in records])
-    news = [record for record in records if record.return_id not in known or known[record.return_id].is_news(record, is_history, source)]
+    newest = {record.return_id: record for record in records}  # where one comes twice, the later one counts
+    known = known_returns(connection, merchant, list(newest))
+    first = [record for return_id, record in newest.items() if return_id not in known]
+    again = [newest[return_id] for return_id, before in known.items() if before.is_news(newest[return_id], is_history, source)]
+    news = first + again
     if not news:
         return Loaded(0, [])
-    _write_headers(connection, merchant, news, known, is_history, warehouse_for, run_id, now)
+
+    def header(record: ReturnRecord) -> bulk.Row:
+        warehouse, before = warehouse_for(record.row[_DESTINATION]), known.get(record.return_id)
+        return (merchant, warehouse, *_own(record, before, is_history, now), now, run_id, *record.row[: len(_COLUMNS)])
+
+    bulk.upsert(connection, returns, (*_OWN, *_COLUMNS), [header(record) for record in first], is_new=True)
+    bulk.upsert(connection, returns, (*_OWN, *_COLUMNS), [header(record) for record in again], keep=_KEPT)
     ids = [record.return_id for record in news]
-    bulk.delete(connection, return_lines, merchant, "return_id", [i for i in ids if i in known])
+    bulk.delete(connection, return_lines, merchant, "return_id", [record.return_id for record in again])
     lines = [(merchant, *line[: len(_LINE_COLUMNS)]) for record in news for line in record.lines]
-    bulk.upsert(connection, return_lines, ("merchant", *_LINE_COLUMNS), lines)
+    bulk.upsert(connection, return_lines, ("merchant", *_LINE_COLUMNS), lines, is_new=True)
+    changed = [record for record in news if record.return_id not in known or known[record.return_id].content_hash != record.content_hash]
     versions = [
-        (merchant, record.return_id, _next_version(record, known), source, record.updated_at, record.body, now, run_id)
-        for record in news
-        if record.return_id not in known or known[record.return_id].content_hash != record.content_hash
+        (merchant, one.return_id, _next_version(one, known.get(one.return_id)), source, one.updated_at, one.body, now, run_id)
+        for one in changed
     ]
     bulk.insert(
         connection, return_versions, ("merchant", "return_id", "version_no", "source", "updated_at", "body", "seen_at", "run_id"), versions
     )
     _write_warnings(connection, merchant, ids, known, warnings, run_id, now)
     release(connection, merchant, "loop", ids, now)
-    return Loaded(len(news), [record for record in news if record.return_id not in known])
+    return Loaded(len(news), first)
 
 
-def _write_headers(
-    connection: sa.Connection,
-    merchant: str,
-    news: Sequence[ReturnRecord],
-    known: Mapping[str, Known],
-    is_history: bool,
-    warehouse_for: Callable[[str | None], str],
-    run_id: str,
-    now: datetime,
-) -> None:
-    rows = []
-    for record in news:
-        before = known.get(record.return_id)
-        stays_history = is_history and (before is None or before.is_history)
-        version_no, first_seen_at = _next_version(record, known), before.first_seen_at if before else now
-        warehouse = warehouse_for(record.row[_DESTINATION])
-        first_state = before.first_state if before and before.is_history == stays_history else record.row[_STATE]
-        is_due = before is not None or not is_history
-        own = (merchant, warehouse, record.content_hash, version_no, stays_history, is_due, first_state, first_seen_at, now, run_id)
-        rows.append((*own, *record.row[: len(_COLUMNS)]))
-    bulk.upsert(connection, returns, (*_OWN, *_COLUMNS), rows, keep=_KEPT)
-
-
-def _next_version(record: ReturnRecord, known: Mapping[str, Known]) -> int:
-    before = known.get(record.return_id)
+def _own(record: ReturnRecord, before: Known | None, is_history: bool, now: datetime) -> tuple[str, int, bool, bool, Any, datetime]:
+    """What the store keeps of a return beside its row: hash, version, whether it is history and due, first state and sight."""
     if before is None:
-        return 1
-    return before.version_no + (before.content_hash != record.content_hash)
+        return record.content_hash, 1, is_history, not is_history, record.row[_STATE], now
+    stays_history = is_history and before.is_history
+    first_state = before.first_state if before.is_history == stays_history else record.row[_STATE]
+    return record.content_hash, _next_version(record, before), stays_history, True, first_state, before.first_seen_at
+
+
+def _next_version(record: ReturnRecord, before: Known | None) -> int:
+    return 1 if before is None else before.version_no + (before.content_hash != record.content_hash)
 
 
 def _write_warnings(

@@ -7,7 +7,7 @@ other run takes its windows over. Doing a window twice changes nothing (I6), so 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -98,9 +98,13 @@ def lay_out(connection: sa.Connection, scope: Scope, pieces: Sequence[Window], *
     return len(todo), len(pieces) - len(todo)
 
 
-def claim(connection: sa.Connection, scope: Scope, run_id: str, now: datetime) -> Window | None:
-    """Take the oldest window of the scope that nobody holds, in the caller's transaction; None when there is none."""
-    is_free = sa.or_(windows.c.state == PENDING, (windows.c.state == RUNNING) & (windows.c.lease_expires_at < now))
+def claim(connection: sa.Connection, scope: Scope, run_id: str, now: datetime, in_hand: Iterable[Window] = ()) -> Window | None:
+    """Take the oldest window of the scope that nobody holds, in the caller's transaction; None when there is none.
+
+    A window that is this run's by the table, and not `in_hand`, was claimed when the database went away: nobody is doing it.
+    """
+    is_lost = sa.and_(windows.c.run_id == run_id, *(~scope.row(window) for window in in_hand))
+    is_free = sa.or_(windows.c.state == PENDING, (windows.c.state == RUNNING) & ((windows.c.lease_expires_at < now) | is_lost))
     query = sa.select(windows.c.window_start, windows.c.window_end).where(scope.rows, is_free)
     query = query.order_by(windows.c.window_start).limit(1).with_for_update(skip_locked=True)
     row = connection.execute(query).one_or_none()

@@ -219,3 +219,13 @@ def test_a_window_is_claimed_by_one_run_until_its_lease_runs_out(line: Line) -> 
         assert windows.claim(connection, scope, "two", now + timedelta(seconds=60)) == whole
         windows.settle(connection, scope, whole, "one", {}, now)  # it has lost the window, and may not speak for it
         assert windows.standing(connection, scope).states == {"running": 1}
+
+
+def test_a_claim_whose_answer_was_lost_is_taken_again_by_the_same_run_and_one_in_hand_is_not(line: Line) -> None:
+    whole = asked_range("2026-05-04", "2026-05-11")
+    scope, now = backfilling.scope_of(MERCHANT, whole, acts=False), datetime(2026, 6, 1, tzinfo=UTC)
+    with line.store.write() as connection:
+        windows.lay_out(connection, scope, backfilling.cut(whole), is_forced=False, now=now)
+        assert windows.claim(connection, scope, "one", now) == whole
+        assert windows.claim(connection, scope, "one", now, [whole]) is None
+        assert windows.claim(connection, scope, "one", now) == whole
