@@ -39,13 +39,14 @@ PARTS = ("backfill", "growth", "webhook", "calls", "workers")
 def main() -> int:
     """Measure what was asked for. A part that fails is named, its numbers stay empty, and the exit code is 1."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller sizes and one round: under three minutes on an idle machine")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="measure these alone")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, one round, no fleet of workers: under three minutes")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="measure these alone")
     chosen = parser.parse_args()
+    parts = chosen.only or [part for part in PARTS if not (chosen.quick and part == "workers")]  # a fleet takes two minutes to come and go
     found: dict[str, Any] = {"backfill": {}, "postgresql": {}, "memory_growth": None, "noop_growth": None, "webhook_p99_ms": None}
     found |= {"webhook_to_rma_p95_s": None, "calls_vs_minimum": None, "workers_speedup": None}
     found["environment"] = facts() | {"quick": chosen.quick, "failed": {}}
-    for part in chosen.only:
+    for part in parts:
         for name, step in _steps(part, chosen.quick, found):
             began = time.monotonic()
             try:
@@ -62,31 +63,35 @@ def main() -> int:
 def _steps(part: str, is_quick: bool, found: dict[str, Any]) -> list[tuple[str, Callable[[], None]]]:
     """The measurements of a part; each puts its numbers in `found`, SQLite's at the top, PostgreSQL's under its name."""
     if part == "growth":
-        sizes = (2_000, 20_000, 50_000) if is_quick else (10_000, 100_000, 1_000_000)
-        return [("growth", lambda: found.update(growth.measure(*sizes)))]
+        sizes = (3_000, 3_000, 30_000) if is_quick else (10_000, 100_000, 1_000_000)
+        return [("growth", lambda: _keep(found, growth.measure(*sizes)))]
     if part == "calls":
         return [("calls", lambda: found.update(calls.measure(600 if is_quick else 3_000)))]
     if part == "workers":
-        return [("workers", lambda: found.update(workers.measure(30 if is_quick else 110)))]
-    steps = []
-    for database in DATABASES:
-        into = found if database == "sqlite" else found[database]
-        if part == "backfill":
-            measure = partial(_backfill, database, 6_000 if is_quick else 20_000, 1 if is_quick else 3)
-        else:
-            measure = partial(_webhook, database, 4.0 if is_quick else 20.0)
-        steps.append((f"{part} {database}", lambda into=into, measure=measure: into.update(measure())))
-    return steps
+        return [("workers", lambda: found.update(workers.measure(30 if is_quick else 150)))]
+    measure, size = (
+        (_backfill, (6_000, 1) if is_quick else (20_000, 3)) if part == "backfill" else (_webhook, (3, 6) if is_quick else (20, 20))
+    )
+    return [(f"{part} {database}", partial(_on_one, found, database, measure, size)) for database in DATABASES]
+
+
+def _on_one(found: dict[str, Any], database: str, measure: Callable[[str, int, int], dict[str, Any]], size: tuple[int, int]) -> None:
+    _keep(found, {database: measure(database, *size)})
+
+
+def _keep(found: dict[str, Any], by_database: dict[str, dict[str, Any]]) -> None:
+    for database, numbers in by_database.items():
+        (found if database == "sqlite" else found[database]).update(numbers)
 
 
 def _backfill(database: str, count: int, rounds: int) -> dict[str, Any]:
     return {"backfill": backfill.measure(count, rounds, database)}
 
 
-def _webhook(database: str, seconds: float) -> dict[str, float]:
+def _webhook(database: str, seconds: int, probes: int) -> dict[str, Any]:
     """The receiver's numbers, at 200 webhooks a second."""
     with tempfile.TemporaryDirectory() as folder, DATABASES[database]() as fresh:
-        took = webhook.measure(fresh(Path(folder)), Path(folder), 200, seconds)
+        took = webhook.measure(fresh(Path(folder)), Path(folder), 200, seconds, probes)
     return {"webhook_p99_ms": round(took["accepted p99"], 1), "webhook_to_rma_p95_s": round(took["webhook to RMA p95"] / 1000, 2)}
 
 

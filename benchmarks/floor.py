@@ -52,7 +52,7 @@ def pages(job: Job) -> Iterator[list[Any]]:
                 page = decode(client.get(job.url, params=job.params(state, end)).content)
                 yield page.returns
                 is_more = bool(page.nextPageUrl)
-                end = page.returns[-1].updated_at if is_more else end
+                end = str(page.returns[-1].updated_at) if is_more else end  # type: ignore[attr-defined]
 
 
 def rows_of(page: Sequence[Any]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:

