@@ -63,7 +63,7 @@ def main() -> int:
 def _steps(part: str, is_quick: bool, found: dict[str, Any]) -> list[tuple[str, Callable[[], None]]]:
     """The measurements of a part; each puts its numbers in `found`, SQLite's at the top, PostgreSQL's under its name."""
     if part == "growth":
-        sizes = (3_000, 3_000, 30_000) if is_quick else (10_000, 100_000, 1_000_000)
+        sizes = (12_000, 12_000, 24_000) if is_quick else (10_000, 100_000, 1_000_000)
         return [("growth", lambda: _keep(found, growth.measure(*sizes)))]
     if part == "calls":
         return [("calls", lambda: found.update(calls.measure(600 if is_quick else 3_000)))]

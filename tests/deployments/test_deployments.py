@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +108,19 @@ def test_a_cancelled_run_leaves_nothing_half_done_and_the_next_one_finishes_the_
 def _leased(fleet: Fleet, merchant: str) -> set[str]:
     query = "SELECT return_id FROM deliveries WHERE merchant = ? AND state = 'sending'"  # until its lease runs out nobody sends it
     return {key for (key,) in _rows(fleet, query, merchant)}
+
+
+def test_the_command_calls_the_pools_workers_in_and_ends_with_every_window_done_once(fleet: Fleet) -> None:
+    now = fleet.box.world.now
+    span = ["--from", f"{now - timedelta(weeks=20):%Y-%m-%d}", "--to", f"{now:%Y-%m-%d}", "--fan-out", "1"]
+    command = [str(Path(sys.executable).with_name("backhaul")), "--config", str(fleet.config), "backfill", "acme", *span]
+    done = subprocess.run(command, env=fleet.env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    windows = _rows(fleet, "SELECT state, attempts FROM windows WHERE merchant = 'acme' AND purpose = 'backfill'")
+    assert len(windows) >= 20 and set(windows) == {("completed", 1)}
+    called = fleet.call("POST", "/flow_runs/filter", {"flow_runs": {"name": {"like_": "-share-"}}})
+    assert len(called) == 1
+    assert wait_for(lambda: fleet.call("GET", f"/flow_runs/{called[0]['id']}")["state"]["name"] in ("Completed", "Cancelled"), 60)
 
 
 def test_the_zombie_automation_is_one_that_the_server_takes(fleet: Fleet) -> None:
