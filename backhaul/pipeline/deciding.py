@@ -12,9 +12,10 @@ from backhaul.domain.plan import Plan, ReturnFacts, plan
 from backhaul.domain.schema import RETURNS
 from backhaul.domain.words import DecisionKind
 from backhaul.pipeline.session import Session
-from backhaul.store import bulk
+from backhaul.store import bulk, outbox
 from backhaul.store.decisions import write_plans
 from backhaul.store.facts import due_returns, history_facts, read_facts
+from backhaul.store.receipts import mark_due
 from backhaul.store.returns import ReturnRecord
 from backhaul.store.tables import returns
 
@@ -25,6 +26,8 @@ def decide_due(session: Session, at_once: int = _AT_ONCE) -> Counter[str]:
     """Plan each return that is due and write what it calls for, `at_once` in a transaction; returns how often each was newly reached."""
     decided: Counter[str] = Counter()
     after = ""
+    with session.store.write(session.merchant) as connection:
+        mark_due(connection, session.merchant, outbox.take_back(connection, session.merchant, session.clock()))
     while True:
         with session.store.write(session.merchant) as connection:
             now = session.clock()

@@ -143,6 +143,19 @@ def expire_the_dead(connection: sa.Connection, merchant: str, now: datetime) -> 
         connection.execute(sa.update(deliveries).where(held).values(lease_expires_at=now - timedelta(microseconds=1)))
 
 
+def take_back(connection: sa.Connection, merchant: str, now: datetime) -> list[str]:
+    """Make pending again what a worker that is gone had claimed and not begun, so that news may still change or drop it; returns whose."""
+    expire_the_dead(connection, merchant, now)
+    left_over = (deliveries.c.merchant == merchant) & (deliveries.c.state == DeliveryState.SENDING.value) & IS_UNSENT.of(deliveries)
+    rows = connection.execute(sa.select(deliveries).where(left_over, deliveries.c.lease_expires_at < now)).all()
+    unbegun = [row for row in rows if not _was_begun(row)]
+    if unbegun:
+        values = {"state": DeliveryState.PENDING.value, "lease_owner": None, "lease_expires_at": None}
+        which = left_over & deliveries.c.delivery_id.in_([row.delivery_id for row in unbegun])
+        connection.execute(sa.update(deliveries).where(which).values(values))
+    return [row.return_id for row in unbegun]
+
+
 def begin_attempts(connection: sa.Connection, delivery_ids: Sequence[int], owner: str, now: datetime) -> set[int]:
     """Note that a call is about to be made, and hold the lease for it. Returns those that are still ours to send."""
     held = (deliveries.c.delivery_id.in_(delivery_ids)) & (deliveries.c.lease_owner == owner)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from backhaul.domain.words import DeliveryKind
+from backhaul.store import outbox
 from tests.e2e.house import House, prepare
 
 SETTLE = timedelta(seconds=900)
@@ -84,6 +86,21 @@ def test_a_person_who_acts_in_loop_first_makes_the_process_superseded(house: Hou
     assert house.effects("loop.process", decided) == 0
     assert house.outcome(decided) == ("process", [], "ended")
     assert house.attempts(decided, "loop.process") == []
+
+
+@pytest.mark.parametrize("act", ["close", "flag"])
+def test_a_person_who_acts_first_wins_over_a_claim_that_was_never_begun(house: House, decided: str, act: str) -> None:
+    with house.store.write() as connection:  # a worker claims it and dies
+        claimed = outbox.claim(connection, "acme", "elsewhere:1:abc", datetime.now(UTC), kinds=[DeliveryKind.LOOP_PROCESS])
+    assert decided in [delivery.return_id for delivery in claimed]
+    getattr(house.world, f"{act}_return")("acme", decided)
+    house.sync()
+    assert house.state(decided, "loop.process") == "sending"  # for all we know the worker is at it
+    house.let_time_pass(timedelta(seconds=61))
+    house.sync()
+    assert house.state(decided, "loop.process") == "superseded"
+    assert house.attempts(decided, "loop.process") == []
+    assert house.exceptions(decided) == set()
 
 
 def test_a_person_who_closes_first_makes_the_note_and_the_flag_superseded(house: House) -> None:
