@@ -69,9 +69,8 @@ def _steps(part: str, is_quick: bool, found: dict[str, Any]) -> list[tuple[str, 
         return [("calls", lambda: found.update(calls.measure(600 if is_quick else 3_000)))]
     if part == "workers":
         return [("workers", lambda: found.update(workers.measure(30 if is_quick else 150)))]
-    measure, size = (
-        (_backfill, (6_000, 1) if is_quick else (20_000, 3)) if part == "backfill" else (_webhook, (3, 6) if is_quick else (20, 20))
-    )
+    measure, quick, full = _ON_EACH[part]
+    size = quick if is_quick else full
     return [(f"{part} {database}", partial(_on_one, found, database, measure, size)) for database in DATABASES]
 
 
@@ -93,6 +92,12 @@ def _webhook(database: str, seconds: int, probes: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, DATABASES[database]() as fresh:
         took = webhook.measure(fresh(Path(folder)), Path(folder), 200, seconds, probes)
     return {"webhook_p99_ms": round(took["accepted p99"], 1), "webhook_to_rma_p95_s": round(took["webhook to RMA p95"] / 1000, 2)}
+
+
+_ON_EACH: dict[str, tuple[Callable[[str, int, int], dict[str, Any]], tuple[int, int], tuple[int, int]]] = {  # its quick and its full size
+    "backfill": (_backfill, (6_000, 1), (20_000, 3)),  # returns, rounds
+    "webhook": (_webhook, (3, 6), (20, 20)),  # seconds, probes
+}
 
 
 def show(found: dict[str, Any]) -> None:

@@ -26,11 +26,10 @@ def decide_due(session: Session, at_once: int = _AT_ONCE) -> Counter[str]:
     """Plan each return that is due and write what it calls for, `at_once` in a transaction; returns how often each was newly reached."""
     decided: Counter[str] = Counter()
     after = ""
-    with session.store.write(session.merchant) as connection:
-        mark_due(connection, session.merchant, outbox.take_back(connection, session.merchant, session.clock()))
     while True:
         with session.store.write(session.merchant) as connection:
             now = session.clock()
+            mark_due(connection, session.merchant, outbox.take_back(connection, session.merchant, now))
             due = due_returns(connection, session.merchant, now, after, at_once)
             if not due:
                 break

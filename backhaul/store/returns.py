@@ -155,7 +155,7 @@ def load_returns(
 
     def header(record: ReturnRecord) -> bulk.Row:
         warehouse, before = warehouse_for(record.row[_DESTINATION]), known.get(record.return_id)
-        return (merchant, warehouse, *_own(record, before, is_history, now), now, run_id, *record.row[: len(_COLUMNS)])
+        return (merchant, warehouse, *_bookkeeping(record, before, is_history, now), now, run_id, *record.row[: len(_COLUMNS)])
 
     bulk.upsert(connection, returns, (*_OWN, *_COLUMNS), [header(record) for record in first], is_new=True)
     bulk.upsert(connection, returns, (*_OWN, *_COLUMNS), [header(record) for record in again], keep=_KEPT)
@@ -176,7 +176,7 @@ def load_returns(
     return Loaded(len(news), first)
 
 
-def _own(record: ReturnRecord, before: Known | None, is_history: bool, now: datetime) -> tuple[str, int, bool, bool, Any, datetime]:
+def _bookkeeping(record: ReturnRecord, before: Known | None, is_history: bool, now: datetime) -> tuple[str, int, bool, bool, Any, datetime]:
     """What the store keeps of a return beside its row: hash, version, whether it is history and due, first state and sight."""
     if before is None:
         return record.content_hash, 1, is_history, not is_history, record.row[_STATE], now

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 from msgspec import Raw
 
 from backhaul.domain.windows import Window
@@ -207,11 +208,16 @@ def test_windows_cover_a_range_over_a_clock_change_without_gap_or_overlap() -> N
     assert all(piece.end - piece.start <= backfilling.SPAN for piece in pieces)
 
 
+def _one_window(connection: sa.Connection) -> tuple[windows.Scope, Window, datetime]:
+    whole, now = asked_range("2026-05-04", "2026-05-11"), datetime(2026, 6, 1, tzinfo=UTC)
+    scope = backfilling.scope_of(MERCHANT, whole, acts=False)
+    windows.lay_out(connection, scope, [whole], is_forced=False, now=now)
+    return scope, whole, now
+
+
 def test_a_window_is_claimed_by_one_run_until_its_lease_runs_out(line: Line) -> None:
-    whole = asked_range("2026-05-04", "2026-05-11")
-    scope, now = backfilling.scope_of(MERCHANT, whole, acts=False), datetime(2026, 6, 1, tzinfo=UTC)
     with line.store.write() as connection:
-        windows.lay_out(connection, scope, backfilling.cut(whole), is_forced=False, now=now)
+        scope, whole, now = _one_window(connection)
         assert windows.claim(connection, scope, "one", now) == whole
         assert windows.claim(connection, scope, "two", now) is None
         windows.renew(connection, scope, "one", now + timedelta(seconds=20))
@@ -222,10 +228,8 @@ def test_a_window_is_claimed_by_one_run_until_its_lease_runs_out(line: Line) -> 
 
 
 def test_a_claim_whose_answer_was_lost_is_taken_again_by_the_same_run_and_one_in_hand_is_not(line: Line) -> None:
-    whole = asked_range("2026-05-04", "2026-05-11")
-    scope, now = backfilling.scope_of(MERCHANT, whole, acts=False), datetime(2026, 6, 1, tzinfo=UTC)
     with line.store.write() as connection:
-        windows.lay_out(connection, scope, backfilling.cut(whole), is_forced=False, now=now)
+        scope, whole, now = _one_window(connection)
         assert windows.claim(connection, scope, "one", now) == whole
         assert windows.claim(connection, scope, "one", now, [whole]) is None
         assert windows.claim(connection, scope, "one", now) == whole
