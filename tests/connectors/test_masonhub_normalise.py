@@ -52,6 +52,7 @@ def test_a_full_receipt_keeps_every_wanted_field():
             "return_id": "ret-900001",
             "rma_id": "33455ccc-40f5-431b-81a1-44098f8a92bd",
             "rma_status": "received",
+            "rma_stage": "received",
             "event_status": "received",
             "is_terminal": True,
             "has_lines": True,
