@@ -79,31 +79,31 @@ class Pager:
     def feed(self, rows: Sequence[Row], has_more: bool) -> None:
         """Take the answer to the ask that `next()` gave. Raises StructuralError when the server makes no progress possible."""
         ask = self._pending.pop()
-        known = len(self._seen)
-        self._seen.update(row.key for row in rows)
+        fresh = [row for row in rows if row.key not in self._seen]
+        self._seen.update(row.key for row in fresh)
         if not has_more:
             return
         if not ask.is_paginated:
             raise StructuralError(f"Loop paged the single second {_shown(ask.start)} though it was asked for it whole")
-        self._stale = self._stale + 1 if len(self._seen) == known else 0
+        self._stale = 0 if fresh else self._stale + 1
         if self._stale > STALE_LIMIT:
             raise StructuralError(f"Loop keeps sending the same returns, last for {_shown(ask.start)} to {_shown(ask.end)}")
-        self._pending.extend(reversed(self._remaining(ask, rows)))
+        self._pending.extend(reversed(self._remaining(ask, rows, fresh)))
 
-    def _remaining(self, ask: Ask, rows: Sequence[Row]) -> list[Ask]:
+    def _remaining(self, ask: Ask, rows: Sequence[Row], fresh: Sequence[Row]) -> list[Ask]:
         """What is still to be asked of a range after a page of it that was not all. Each is smaller than `ask`."""
         first, last = _floor(ask.start), _floor(ask.end)
-        seconds = [second for row in rows if row.updated_at is not None and first <= (second := _floor(row.updated_at)) <= last]
+        seconds = _seconds(rows, first, last)
         if not seconds:
             raise StructuralError(f"Loop says there is more from {_shown(ask.start)} to {_shown(ask.end)}, but sent no return of that time")
         if first == last or min(seconds) == max(seconds):
             return _around(ask, seconds[0])
-        self._learn(seconds)
+        self._learn(seconds, _seconds(fresh, first, last))
         shown, rest = _split(ask, self._order, seconds[-1])
         return [rest] if self._evidence >= CERTAIN else [shown, rest]
 
-    def _learn(self, seconds: Sequence[datetime]) -> None:
-        """Add a page to the evidence for one order; a page in another order ends all trust in any."""
+    def _learn(self, seconds: Sequence[datetime], fresh: Sequence[datetime]) -> None:
+        """Add a page to the evidence for one order; a page in another order ends all trust in any. Rows seen before prove nothing more."""
         order = _order(seconds)
         if self._order is None:
             self._order, self._evidence = order, -log(2)  # either direction would have looked like order
@@ -111,7 +111,12 @@ class Pager:
             self._order = Order.NONE
         if self._order is Order.NONE:
             self._evidence = float("-inf")
-        self._evidence += lgamma(len(seconds) + 1) - sum(lgamma(ties + 1) for ties in Counter(seconds).values())
+        self._evidence += lgamma(len(fresh) + 1) - sum(lgamma(ties + 1) for ties in Counter(fresh).values())
+
+
+def _seconds(rows: Sequence[Row], first: datetime, last: datetime) -> list[datetime]:
+    """The seconds of those rows that lie inside the range, in the page's order."""
+    return [second for row in rows if row.updated_at is not None and first <= (second := _floor(row.updated_at)) <= last]
 
 
 def _order(seconds: Sequence[datetime]) -> Order:
