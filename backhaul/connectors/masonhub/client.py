@@ -131,7 +131,7 @@ class MasonHub:
         if not records:
             return []
         operation = f"{write.value}_rmas"
-        body = self.http.write(method, RMAS.path, records, timeout=RMAS.write_timeout, operation=operation)
+        body = self.http.write(method, RMAS.path, records, operation=operation)
         return outcomes(body, return_ids, write, f"{self.http.merchant}: {operation}")
 
     def _search(self, params: dict[str, str], *, expected: frozenset[str] | None, operation: str) -> list[bytes]:

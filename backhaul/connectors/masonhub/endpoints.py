@@ -13,7 +13,6 @@ class RmaEndpoint:
     batch_size: int
     ids_per_call: int
     page_size: int
-    write_timeout: float
 
 
 SCOPE = "rmas"  # MasonHub names no scopes; a token is good for the account or not at all
@@ -23,7 +22,6 @@ RMAS = RmaEndpoint(
     batch_size=30,  # maxItems of POST and PUT
     ids_per_call=30,  # cid takes 1 to 30, as id does
     page_size=100,  # the documented maximum; the default is 30
-    write_timeout=60.0,  # seconds; labels are made inside the call
 )
 CALLBACKS_PATH = "/callbacks"
 RMA_EVENT = "rmaEvent"
