@@ -20,7 +20,7 @@ from backhaul.connectors.registry import connect_warehouse, is_by_file
 from backhaul.domain.plan import Terms
 from backhaul.domain.policy import Policy
 from backhaul.domain.reasons import Reasons
-from backhaul.errors import PermanentVendorError
+from backhaul.errors import TransientVendorError
 from backhaul.store.budgets import ledger_of
 from backhaul.store.engine import Store
 from backhaul.store.runs import Run, finish_run, start_run
@@ -62,9 +62,9 @@ class Session:
         self.reasons = Reasons(settings.reasons)
 
     def client(self, warehouse: str) -> Warehouse:
-        """The client of one of the merchant's warehouses. Raises PermanentVendorError when its results come by file."""
+        """The client of one of the merchant's warehouses. Raises TransientVendorError where its results come by file."""
         if warehouse not in self.warehouses:
-            raise PermanentVendorError(f"{self.merchant}: {warehouse} has no API to send this to, its results come by file")
+            raise TransientVendorError(f"{self.merchant}: {warehouse} has no API to send this to, its results come by file")
         return self.warehouses[warehouse]
 
     def terms(self, warehouse: str) -> Terms:

@@ -326,7 +326,7 @@ def test_news_reads_every_page_of_the_window_whatever_size_the_server_keeps_to(v
         return said({"limit": size, "offset": offset, "data": rows[offset : offset + size]})
 
     vendor.respond = respond
-    batch = masonhub.news(SINCE, UNTIL)
+    batch = masonhub.news(SINCE, UNTIL).batch
     assert batch.receipts["rma_key"].tolist() == [f"dc:dc{number}" for number in range(1, 205, 2)]
     assert vendor.requests[0].query == {
         "status": "received",
@@ -340,7 +340,7 @@ def test_news_reads_every_page_of_the_window_whatever_size_the_server_keeps_to(v
 
 def test_news_keeps_only_what_the_warehouse_made_itself(vendor, masonhub):
     vendor.says(said(documented("rma_list_response_mixed")))
-    assert masonhub.news(SINCE, UNTIL).receipts["rma_key"].tolist() == ["dc:0b4f3d1e-3333-4a7e-9a55-000000000003"]
+    assert masonhub.news(SINCE, UNTIL).batch.receipts["rma_key"].tolist() == ["dc:0b4f3d1e-3333-4a7e-9a55-000000000003"]
 
 
 def test_a_server_that_ignores_offset_is_a_structural_error(vendor, masonhub):

@@ -32,6 +32,9 @@ from backhaul.errors import StructuralError
 SECOND = timedelta(seconds=1)
 LAST_OF_SECOND = timedelta(milliseconds=999)  # `to` is inclusive and sent in milliseconds
 CERTAIN = log(10_000)  # one in ten thousand, as a logarithm
+ASKS_LIMIT = 10_000  # of one range: 7.5 million returns, where the largest page has 750
+ASKS_WITHOUT_ROWS = 200  # beyond these, each ask must have brought `ROWS_AN_ASK` new rows on average
+ROWS_AN_ASK = 5
 STALE_LIMIT = 64  # full pages in a row without a new row; halving 120 days down to a second takes 24
 
 
@@ -68,7 +71,7 @@ class Pager:
             raise ValueError("a range ends after it starts")
         self._pending: list[Ask] = [Ask(start, end)]  # a stack: the next ask is the last one
         self._seen: set[str] = set()
-        self._stale = 0
+        self._asks = self._stale = 0
         self._order: Order | None = None  # of all pages so far
         self._evidence = 0.0  # that the order is no accident: a logarithm of the odds
 
@@ -79,6 +82,7 @@ class Pager:
     def feed(self, rows: Sequence[Row], has_more: bool) -> None:
         """Take the answer to the ask that `next()` gave. Raises StructuralError when the server makes no progress possible."""
         ask = self._pending.pop()
+        self._asks += 1
         fresh = [row for row in rows if row.key not in self._seen]
         self._seen.update(row.key for row in fresh)
         if not has_more:
@@ -88,6 +92,9 @@ class Pager:
         self._stale = 0 if fresh else self._stale + 1
         if self._stale > STALE_LIMIT:
             raise StructuralError(f"Loop keeps sending the same returns, last for {_shown(ask.start)} to {_shown(ask.end)}")
+        if self._asks > min(ASKS_LIMIT, ASKS_WITHOUT_ROWS + len(self._seen) / ROWS_AN_ASK):
+            shown = f"{self._asks} pages with {len(self._seen)} returns, and says that there is more, last for {_shown(ask.start)}"
+            raise StructuralError(f"Loop pages without end: it has sent {shown}; ask for a shorter range, or tell Loop")
         self._pending.extend(reversed(self._remaining(ask, rows, fresh)))
 
     def _remaining(self, ask: Ask, rows: Sequence[Row], fresh: Sequence[Row]) -> list[Ask]:
