@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 
 import pandas as pd
 
@@ -101,5 +101,7 @@ class Warehouse(Protocol):
         All of it, or as much as `calls` calls bring; with a `cursor` from an earlier part, what comes after that.
         """
 
-    def close_connections(self) -> None:
-        """Give the connections back."""
+    def __enter__(self) -> Self:
+        """The client itself; its connections are given back at the end of the block."""
+
+    def __exit__(self, *_: object) -> None: ...

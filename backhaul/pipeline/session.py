@@ -122,9 +122,11 @@ def open_session(
     try:
         with ExitStack() as stack:
             key = resolve(mine.loop.api_key, f"merchants.{merchant}.loop.api_key")
-            stack.enter_context(kept_in(ledger_of(store)))
+            stack.enter_context(kept_in(stack.enter_context(ledger_of(store))))
             loop = stack.enter_context(LoopClient.connect(mine.loop, merchant=merchant, api_key=key, observe=observe))
-            warehouses = {name: connect_warehouse(name, merchant, mine, observe) for name in called_warehouses(mine, by_file=by_file)}
+            warehouses: dict[str, Warehouse] = {}
+            for name in called_warehouses(mine, by_file=by_file):
+                warehouses[name] = stack.enter_context(connect_warehouse(name, merchant, mine, observe))
             session = Session(store, merchant, mine, run, loop, warehouses, clock)
             _keep_reason_codes(session)
             yield session

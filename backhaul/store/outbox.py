@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from backhaul.domain.backoff import LEASE
 from backhaul.domain.words import DeliveryKind, DeliveryState
 from backhaul.store.processes import is_gone
-from backhaul.store.tables import IS_UNSENT, deliveries, delivery_attempts
+from backhaul.store.tables import IS_SENDING, IS_UNSENT, deliveries, delivery_attempts
 from backhaul.store.types import Time
 
 _THROUGH = (DeliveryState.ACCEPTED, DeliveryState.CONFIRMED)
@@ -133,7 +133,7 @@ def next_due(connection: sa.Connection, merchant: str) -> datetime | None:
 
 def expire_the_dead(connection: sa.Connection, merchant: str, now: datetime) -> None:
     """End the leases of workers of this machine that are gone, so that what they held is taken up now and not when the lease runs out."""
-    sending = (deliveries.c.merchant == merchant) & (deliveries.c.state == DeliveryState.SENDING.value) & IS_UNSENT.of(deliveries)
+    sending = sa.and_(deliveries.c.merchant == merchant, IS_SENDING.of(deliveries))
     owners = connection.execute(
         sa.select(deliveries.c.lease_owner).where(sending, deliveries.c.lease_expires_at >= now).distinct()
     ).scalars()
@@ -146,7 +146,7 @@ def expire_the_dead(connection: sa.Connection, merchant: str, now: datetime) -> 
 def take_back(connection: sa.Connection, merchant: str, now: datetime) -> list[str]:
     """Make pending again what a worker that is gone had claimed and not begun, so that news may still change or drop it; returns whose."""
     expire_the_dead(connection, merchant, now)
-    left_over = (deliveries.c.merchant == merchant) & (deliveries.c.state == DeliveryState.SENDING.value) & IS_UNSENT.of(deliveries)
+    left_over = sa.and_(deliveries.c.merchant == merchant, IS_SENDING.of(deliveries))
     rows = connection.execute(sa.select(deliveries).where(left_over, deliveries.c.lease_expires_at < now)).all()
     unbegun = [row for row in rows if not _was_begun(row)]
     if unbegun:

@@ -51,6 +51,7 @@ IS_CURRENT = Partial("{}is_current")
 IS_HELD = Partial("({}is_current and {}decision = 'hold')")
 HAS_DUE_DATE = Partial("({}is_current and {}due_at is not null)")
 IS_UNSENT = Partial("{}state in ('pending', 'sending')")
+IS_SENDING = Partial("{}state = 'sending'")  # by itself: SQLite sees in `state = x and state in (…)` no use for the index of the latter
 IS_UNCONFIRMED = Partial("{}state = 'accepted'")
 IS_OWED = Partial(  # an accepted note, update, cancel or close is never read back: it is through
     "({}state in ('pending', 'sending', 'refused', 'failed', 'dead') "
@@ -253,6 +254,7 @@ deliveries = Table(
     UniqueConstraint("merchant", "effect_key"),
     Index("ix_deliveries_return", "merchant", "return_id"),
     Index("ix_deliveries_open", "merchant", "next_attempt_at", **IS_UNSENT.index()),
+    Index("ix_deliveries_sending", "merchant", "lease_expires_at", **IS_SENDING.index()),
     Index("ix_deliveries_unconfirmed", "merchant", "kind", **IS_UNCONFIRMED.index()),
     Index("ix_deliveries_owed", "merchant", "kind", "state", **IS_OWED.index()),
 )

@@ -93,10 +93,6 @@ class Airhouse:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close_connections()
-
-    def close_connections(self) -> None:
-        """Give the connections back."""
         self.http.close()
 
     def create(self, drafts: Sequence[RmaDraft]) -> list[Outcome]:

@@ -69,10 +69,6 @@ class MasonHub:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close_connections()
-
-    def close_connections(self) -> None:
-        """Give the connections back."""
         self.http.close()
 
     def create(self, drafts: Sequence[RmaDraft]) -> list[Outcome]:

@@ -20,6 +20,7 @@ _PARTIAL = (
         "(state in ('pending', 'sending', 'refused', 'failed', 'dead') "
         "or (state = 'accepted' and kind in ('rma.create', 'loop.flag', 'loop.process')))",
     ),
+    ("ix_deliveries_sending", "deliveries", ["merchant", "lease_expires_at"], "state = 'sending'"),
     ("ix_runs_running", "runs", ["merchant"], "state = 'running'"),
     ("ix_quarantine_held", "quarantine", ["merchant", "source", "record_key"], "released_at is null"),
     ("ix_exceptions_open", "exceptions", ["merchant", "kind"], "resolved_at is null"),
