@@ -69,7 +69,7 @@ class MasonHubSettings(_Model):
     token: SecretRef
     callback_token: SecretRef | None = None
     send_order_id: bool = False
-    poll_calls_per_sync: int = Field(60, ge=1)
+    poll_calls_per_sync: int = Field(60, ge=2)  # at least one for keys and one for the warehouse's own list
     correction_days: int = Field(14, ge=0)
     requests_per_minute: int = Field(300, ge=1)  # MasonHub documents none
 
@@ -81,7 +81,7 @@ class AirhouseSettings(_Model):
     api_key: SecretRef
     webhook_secret: SecretRef | None = None
     assumed_contract: bool = False
-    poll_calls_per_sync: int = Field(60, ge=1)
+    poll_calls_per_sync: int = Field(60, ge=2)  # at least one for keys and one for the warehouse's own list
     correction_days: int = Field(14, ge=0)
     requests_per_minute: int = Field(300, ge=1)
 

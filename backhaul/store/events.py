@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from backhaul.store import bulk
-from backhaul.store.tables import deliveries, events
+from backhaul.store.tables import IS_WAITING, deliveries, events
 
 LEASE = timedelta(seconds=120)  # a batch takes seconds; after this its run is taken for dead
 _NEW = ("merchant", "source", "channel", "topic", "record_key", "body_hash", "body", "occurred_at", "received_at")
-_WAITING = events.c.handled_at.is_(None)
+_WAITING = IS_WAITING.of(events)
 
 
 @dataclass(frozen=True, slots=True)

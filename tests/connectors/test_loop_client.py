@@ -12,9 +12,9 @@ from backhaul.config import LoopSettings
 from backhaul.connectors.loop.client import LoopClient
 from backhaul.errors import (
     PermanentVendorError,
-    RateLimitedError,
     RefusedError,
     StructuralError,
+    ThrottledError,
     TransientVendorError,
     UnauthorizedError,
     VendorError,
@@ -240,7 +240,7 @@ def test_json_that_is_neither_true_nor_a_refusal_is_uncertain(vendor, loop, body
         ("bad_or_unscoped_key", UnauthorizedError, True),
         ("bad_key_returns_api_alt", UnauthorizedError, True),
         ("remove_unknown_return", UnauthorizedError, True),
-        ("rate_limited", RateLimitedError, True),
+        ("rate_limited", ThrottledError, True),
         ("remove_failed", TransientVendorError, False),
     ],
 )

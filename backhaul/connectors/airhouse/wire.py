@@ -19,6 +19,8 @@ RETURN_PATH = "/returns/{id}"
 CANCEL_PATH = "/returns/{id}/cancel"
 CLOSE_PATH = "/returns/{id}/close"
 PAGE_SIZE = 100  # the largest there is; the default is 50
+PAGES_LONGEST = 1_000  # 100,000 changes; nothing in an answer says how many there are
+PAGES_OF_A_KEY = 20  # an external_id is unique
 SCOPE = "returns"
 IDEMPOTENCY_HEADER = "Idempotency-Key"  # honoured for 24 hours on POST; after that external_id, which is unique, does the same
 
