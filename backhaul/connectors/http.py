@@ -24,6 +24,7 @@ import msgspec
 from backhaul import __version__
 from backhaul.connectors.budget import Budget, budget_for
 from backhaul.connectors.envelopes import complaint
+from backhaul.connectors.text import mended, shield
 from backhaul.errors import ConfigError, PermanentVendorError, RefusedError, TransientVendorError, UnauthorizedError
 
 __all__ = ["Budget", "Http", "Observe", "Reply", "budget_for"]
@@ -83,6 +84,7 @@ class Http:
         if not all(value.isascii() and value.isprintable() for value in sent.values()):
             raise ConfigError(f"{merchant}: the {vendor} key in {credential} holds characters that a header cannot carry; set it again")
         self._secrets = tuple(part for value in sent.values() for part in value.split() if len(part) >= 8)
+        shield(self._secrets)
         host = urlsplit(base_url).hostname or ""
         self._client = httpx.Client(
             base_url=base_url.rstrip("/"),
@@ -119,7 +121,7 @@ class Http:
             try:
                 response = self._send("GET", path, params, None, None, operation)
                 if response.status_code in accept and _is_json(response.content):
-                    return Reply(response.status_code, response.content)
+                    return Reply(response.status_code, mended(response.content, self._secrets))
                 return self._judged(response, f"GET {path}", is_write=False)
             except TransientVendorError as failure:
                 if attempt == READ_ATTEMPTS:
@@ -180,7 +182,7 @@ class Http:
                 self._observe(self.vendor, operation or f"{method} {path}", status, self._clock() - started)
 
     def _judged(self, response: httpx.Response, what: str, *, is_write: bool) -> Reply:
-        status, body = response.status_code, response.content
+        status, body = response.status_code, mended(response.content, self._secrets)
         if 200 <= status < 300:
             # Judged by the bytes, since a PHP action may answer a bare `true` under a text/html header.
             if status == 204 or _is_json(body):
@@ -210,12 +212,11 @@ class Http:
             raise RefusedError(failure, code=found.code if found else None)
         raise PermanentVendorError(failure)
 
-    def _said(self, body: bytes) -> str:
+    @staticmethod
+    def _said(body: bytes) -> str:
         found = complaint(body)
-        words = (found.message or found.code or "") if found else ""
-        for secret in self._secrets:
-            words = words.replace(secret, "[secret]")
-        return f": {words}" if words else ""
+        said = (found.message or found.code or "") if found else ""
+        return f": {said}" if said else ""
 
     def _who(self) -> str:
         return f"{self.merchant}: {self.vendor}"

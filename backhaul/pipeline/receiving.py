@@ -17,6 +17,7 @@ from backhaul.domain.keys import content_hash
 from backhaul.domain.words import ExceptionKind
 from backhaul.errors import StructuralError
 from backhaul.pipeline.session import Session
+from backhaul.pipeline.soundness import require_sound
 from backhaul.store import bulk, polls
 from backhaul.store.exceptions import raise_exception, resolve_exception
 from backhaul.store.quarantine import Quarantined, known_quarantine, put_in_quarantine
@@ -101,6 +102,8 @@ def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str 
         )
         if (quarantined.record_key, quarantined.content_hash) not in in_quarantine:
             bad.append(quarantined)
+    if channel == "poll":
+        require_sound(session.merchant, f"receipts of {warehouse}", bad, len(records) + len(batch.rejected))
     if not good and not bad and not is_further:
         return
     with session.store.write(session.merchant) as connection:
