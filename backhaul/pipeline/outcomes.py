@@ -110,7 +110,7 @@ def _is_due(one: Followed, now: datetime, patience: timedelta) -> bool:
 
 
 def _groups(due: Iterable[Followed]) -> Iterable[list[tuple[int, datetime]]]:
-    """Deliveries with the time at which their return last changed, in groups that one range of the list covers; the longest unasked first."""
+    """Deliveries with the time of the last change of their return, a group for each range of the list; the longest unasked first."""
     moments = sorted(
         (one.updated_at, one.outcomes_asked_at or one.confirmed_at, one.delivery_id) for one in due if one.updated_at is not None
     )

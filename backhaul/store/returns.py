@@ -141,8 +141,8 @@ def read_back(connection: sa.Connection, merchant: str, records: Sequence[Return
     """Records of the details as they are to be loaded beside what is stored.
 
     The list is the authority on what both tell, so a read-back that shows the return as it is known fills its gaps alone. One that shows
-    it changed (another time, state, parcel or set of lines) is believed, but for what the details write in a form of their own. What they
-    leave out stays as it is stored, and so does a flag that was set (contracts/loop.md, sections 6.2 and 10).
+    it changed (another time, state, parcel or set of lines) is believed, but for what the details write in a form of their own: that is
+    left to the list. What they leave out stays as it is stored, and so does a flag that was set (contracts/loop.md, sections 6.2 and 10).
     """
     wanted = [record.return_id for record in records if record.return_id]
     heads, lines = (
@@ -153,20 +153,25 @@ def read_back(connection: sa.Connection, merchant: str, records: Sequence[Return
     known_lines: defaultdict[str, dict[str, Sequence[Any]]] = defaultdict(dict)
     for line in bulk.select_by_keys(connection, lines, return_lines.c.return_id, wanted):
         known_lines[line.return_id][line.line_item_id] = line
-    filled: list[tuple[Sequence[Any], Sequence[Sequence[Any]]]] = []
-    for record in records:
-        is_known = record.return_id in stored
-        filled.append(_beside(record, stored[record.return_id], known_lines[record.return_id]) if is_known else (record.row, record.lines))
+    filled = [_beside(record, stored.get(record.return_id), known_lines[record.return_id]) for record in records]
     return make_records([row for row, _ in filled], [own for _, own in filled], [record.body for record in records])
 
 
-def _beside(record: ReturnRecord, stored: Sequence[Any], lines: Mapping[str, Sequence[Any]]) -> tuple[Sequence[Any], list[Sequence[Any]]]:
+def _beside(
+    record: ReturnRecord, stored: Sequence[Any] | None, lines: Mapping[str, Sequence[Any]]
+) -> tuple[Sequence[Any], Sequence[Sequence[Any]]]:
     """A record's row and its lines' rows, as they are to be loaded beside what is stored of the return."""
+    row = list(record.row)
+    for place in map(_COLUMNS.index, _FORM):
+        row[place] = stored[place] if stored is not None else None
+    if stored is None:
+        return row, record.lines
     is_changed = _is_changed(record, stored, lines)
-    row = _filled(record.row, stored, _FORM if is_changed else _COLUMNS, _COLUMNS)
-    form = _LINE_FORM if is_changed else _LINE_COLUMNS
-    own = [_filled(line, lines[line[1]], form, _LINE_COLUMNS) if line[1] in lines else line for line in record.lines]
-    return row, own
+    own = [
+        _filled(line, lines[line[1]], _LINE_FORM if is_changed else _LINE_COLUMNS, _LINE_COLUMNS) if line[1] in lines else line
+        for line in record.lines
+    ]
+    return _filled(row, stored, () if is_changed else _COLUMNS, _COLUMNS), own
 
 
 def _is_changed(record: ReturnRecord, stored: Sequence[Any], lines: Mapping[str, Sequence[Any]]) -> bool:
