@@ -35,6 +35,7 @@ from backhaul import __version__
 from backhaul.connectors.budget import Budget, budget_for
 from backhaul.connectors.deadline import Transport, left, within
 from backhaul.connectors.envelopes import complaint
+from backhaul.connectors.text import mended, shield
 from backhaul.errors import (
     BudgetSpentError,
     ConfigError,
@@ -119,6 +120,7 @@ class Http:
         if not all(value.isascii() and value.isprintable() for value in sent.values()):
             raise ConfigError(f"{merchant}: the {vendor} key in {credential} holds characters that a header cannot carry; set it again")
         self._secrets = tuple(part for value in sent.values() for part in value.split() if len(part) >= 8)
+        shield(self._secrets)
         parts = urlsplit(base_url)
         host = parts.hostname or ""
         self._client = httpx.Client(
@@ -158,7 +160,7 @@ class Http:
             try:
                 answer = self._send("GET", path, params, None, operation)
                 if answer.status in accept and _is_json(answer.body):
-                    return Reply(answer.status, answer.body)
+                    return Reply(answer.status, mended(answer.body, self._secrets))
                 return self._judged(answer, f"GET {path}", is_write=False)
             except ThrottledError as failure:
                 wait = PAUSE_UNASKED * 2.0**pauses if failure.retry_after is None else failure.retry_after
@@ -236,7 +238,7 @@ class Http:
                 self._observe(self.vendor, operation or f"{method} {path}", status, self._clock() - started)
 
     def _judged(self, answer: _Answer, what: str, *, is_write: bool) -> Reply:
-        status, body = answer.status, answer.body
+        status, body = answer.status, mended(answer.body, self._secrets)
         if 200 <= status < 300:
             # Judged by the bytes, since a PHP action may answer a bare `true` under a text/html header.
             if status == 204 or _is_json(body):
@@ -265,12 +267,11 @@ class Http:
             raise RefusedError(failure, code=found.code if found else None)
         raise PermanentVendorError(failure)
 
-    def _said(self, body: bytes) -> str:
+    @staticmethod
+    def _said(body: bytes) -> str:
         found = complaint(body)
-        words = (found.message or found.code or "") if found else ""
-        for secret in self._secrets:
-            words = words.replace(secret, "[secret]")
-        return f": {words}" if words else ""
+        said = (found.message or found.code or "") if found else ""
+        return f": {said}" if said else ""
 
     def _who(self) -> str:
         return f"{self.merchant}: {self.vendor}"

@@ -17,6 +17,7 @@ from backhaul.domain.keys import content_hash
 from backhaul.domain.words import ExceptionKind
 from backhaul.errors import PermanentVendorError, StructuralError, UnauthorizedError
 from backhaul.pipeline.session import Session
+from backhaul.pipeline.soundness import require_sound
 from backhaul.store import bulk, polls
 from backhaul.store.exceptions import raise_exception, resolve_exception
 from backhaul.store.polls import Scan
@@ -105,6 +106,8 @@ def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str 
         )
         if (quarantined.record_key, quarantined.content_hash) not in in_quarantine:
             bad.append(quarantined)
+    if channel == "poll":
+        require_sound(session.merchant, f"receipts of {warehouse}", bad, len(records) + len(batch.rejected))
     if not good and not bad and moves_to is None:
         return
     with session.store.write(session.merchant) as connection:

@@ -134,7 +134,7 @@ async def _accept(service: Service, merchant: str, source: str, request: Request
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise _Refusal(415, "send application/json")
     try:
-        arrived = as_events(merchant, source, raw, now)
+        arrived = await run_in_threadpool(as_events, merchant, source, raw, now)  # a long body must not hold up the others
     except StructuralError:
         log.warning("not readable", extra={"fields": {"merchant": merchant, "source": source, "bytes": len(raw)}})
         raise _Refusal(400, "not a webhook's JSON") from None

@@ -47,6 +47,7 @@ IS_DUE = Partial("{}is_due")
 IS_LIVE = Partial("({}loop_state in ('open', 'review') and not {}is_history)")
 IS_OPEN_RMA = Partial("not {}is_terminal")
 IS_WAITING = Partial("{}handled_at is null")
+IS_UNKNOWN = Partial("{}outcome = 'unknown_return'")
 IS_CURRENT = Partial("{}is_current")
 IS_HELD = Partial("({}is_current and {}decision = 'hold')")
 HAS_DUE_DATE = Partial("({}is_current and {}due_at is not null)")
@@ -60,6 +61,7 @@ IS_OWED = Partial(  # an accepted note, update, cancel or close is never read ba
 IS_RUNNING = Partial("{}state = 'running'")
 IS_QUARANTINED = Partial("{}released_at is null")
 IS_UNRESOLVED = Partial("{}resolved_at is null")
+IS_FOLLOWED = Partial("({}kind = 'loop.process' and {}state = 'confirmed' and {}outcomes_at is null)")
 
 _TYPES: dict[Kind, type[sa.types.TypeEngine[Any]]] = {
     Kind.TEXT: Text,
@@ -88,6 +90,7 @@ returns = Table(
     *_from_frame(schema.RETURNS),
     Column("warehouse", Text, nullable=False, comment="The warehouse that the return's destination stands for."),
     Column("content_hash", Text, nullable=False, comment="Changes when any normalised value of the return or its lines does."),
+    Column("facts_hash", Text, comment="Changes when the return itself does: its state, parcel, payment or units, not its form."),
     Column("version_no", Integer, nullable=False, comment="How many versions were seen, from 1."),
     Column("is_history", Boolean, nullable=False, comment="Seen only by a backfill that was not told to act."),
     Column("is_due", Boolean, nullable=False, comment="Has news that no decision has taken in yet."),
@@ -180,10 +183,12 @@ events = Table(
     Column("received_at", Time, nullable=False),
     Column("handled_at", Time, comment="When a run took it in; null while it waits."),
     Column("claimed_until", Time, comment="A run has taken it up, and nobody else does before then."),
+    Column("outcome", Text, comment="Where it was not simply taken in: unreadable, unknown_return (asked again) or never_shown."),
     Column("run_id", Text),
     UniqueConstraint("merchant", "source", "channel", "body_hash"),
     Index("ix_events_record", "merchant", "record_key"),
     Index("ix_events_waiting", "merchant", "event_id", **IS_WAITING.index()),
+    Index("ix_events_unknown", "merchant", "event_id", **IS_UNKNOWN.index()),
 )
 
 UNIT_COUNTS = (
@@ -255,6 +260,8 @@ deliveries = Table(
     Column("created_at", Time, nullable=False),
     Column("accepted_at", Time),
     Column("confirmed_at", Time),
+    Column("outcomes_at", Time, comment="Of a confirmed process: when every outcome that the return owes was seen done."),
+    Column("outcomes_asked_at", Time, comment="When Loop was last asked for them."),
     Column("run_id", Text, nullable=False),
     UniqueConstraint("merchant", "effect_key"),
     Index("ix_deliveries_return", "merchant", "return_id"),
@@ -262,6 +269,7 @@ deliveries = Table(
     Index("ix_deliveries_sending", "merchant", "lease_expires_at", **IS_SENDING.index()),
     Index("ix_deliveries_unconfirmed", "merchant", "kind", **IS_UNCONFIRMED.index()),
     Index("ix_deliveries_owed", "merchant", "kind", "state", **IS_OWED.index()),
+    Index("ix_deliveries_followed", "merchant", "confirmed_at", **IS_FOLLOWED.index()),
 )
 
 delivery_attempts = Table(

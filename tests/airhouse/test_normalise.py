@@ -38,6 +38,7 @@ def test_a_created_return_is_a_receipt_without_units() -> None:
         "closed_at": None,
         "unparsed_money": None,
         "unparsed_times": None,
+        "unparsed_keys": None,
     }
     assert units(batch) == [] and batch.rejected == []
 

@@ -160,7 +160,7 @@ def test_an_unknown_return_has_no_details(vendor, loop, body):
     assert len(batch.returns) == 0 and batch.bodies == []
 
 
-@pytest.mark.parametrize("body", [[], "x", {"errors": {"message": "Boom", "code": "UNEXPECTED_ERROR"}}])
+@pytest.mark.parametrize("body", [[{"id": 38}], [5], "x", {"errors": {"message": "Boom", "code": "UNEXPECTED_ERROR"}}])
 def test_details_of_another_shape_are_structural(vendor, loop, body):
     vendor.says(said(body))
     with pytest.raises(StructuralError):

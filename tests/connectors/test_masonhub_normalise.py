@@ -66,6 +66,7 @@ def test_a_full_receipt_keeps_every_wanted_field():
             "closed_at": None,
             "unparsed_money": None,
             "unparsed_times": None,
+            "unparsed_keys": None,
         }
     ]
     assert lines(batch) == [("TEE-NVY-M", "available", "available", 2, True, True), ("CAP-RED", "available", "available", 1, True, True)]

@@ -181,7 +181,7 @@ def test_a_character_that_a_database_cannot_hold_does_not_stop_the_others(desk: 
     raw = b'{"topic":"return\\u0000","id":"1\\u00002","carrier":"a\\u0000b\\\\u0000"}'
     (event,) = readings.as_events(MERCHANT, "loop", raw, desk.now())
     assert (event.topic, event.record_key) == ("unknown", None)
-    assert json.loads(event.body)["carrier"] == "ab\\u0000"
+    assert json.loads(event.body)["carrier"] == "a\N{REPLACEMENT CHARACTER}b\\u0000"
 
 
 def test_while_the_store_is_away_the_vendor_is_asked_to_come_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,6 +137,7 @@ class ReturnPatch(msgspec.Struct, omit_defaults=True):
 
 WANTED = frozenset(field.encode_name for struct in (ReturnWire, ItemWire) for field in msgspec.structs.fields(struct))
 CONTAINERS = frozenset({"items"})
+FREE = frozenset({"type", "status", "condition"})  # where a person, or another program, may have written anything
 
 
 def word(text: str | None) -> str:

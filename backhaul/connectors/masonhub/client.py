@@ -21,7 +21,7 @@ from backhaul.connectors.masonhub.endpoints import CALLBACKS_PATH, RMA_EVENT, RM
 from backhaul.connectors.masonhub.normalise import Fact
 from backhaul.connectors.masonhub.results import Write, outcomes
 from backhaul.connectors.masonhub.wire import CallbackRecordWire, ListWire
-from backhaul.connectors.redact import fingerprint
+from backhaul.connectors.text import fingerprint
 from backhaul.domain.rma import RmaDraft
 from backhaul.errors import PermanentVendorError, StructuralError
 

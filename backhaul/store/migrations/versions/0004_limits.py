@@ -6,7 +6,7 @@ from alembic import op
 from backhaul.store import types
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
@@ -52,18 +52,3 @@ def upgrade() -> None:
     op.drop_index("ix_events_waiting", table_name="events")
     for name, table, columns, words in _PARTIAL:
         op.create_index(name, table, columns, postgresql_where=sa.text(words), sqlite_where=sa.text(words))
-
-
-def downgrade() -> None:
-    for name, table, _, _ in reversed(_PARTIAL):
-        op.drop_index(name, table_name=table)
-    words = sa.text("handled_at is null")
-    op.create_index("ix_events_waiting", "events", ["event_id"], postgresql_where=words, sqlite_where=words)
-    op.add_column("rmas", sa.Column("polled_at", types.Time(), nullable=True))
-    op.execute(
-        "UPDATE rmas SET polled_at = (SELECT p.polled_at FROM polls p WHERE p.merchant = rmas.merchant "
-        "AND p.warehouse = rmas.warehouse AND p.return_id = rmas.return_id)"
-    )
-    op.drop_table("scans")
-    op.drop_index("ix_polls_polled", table_name="polls")
-    op.drop_table("polls")
