@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from backhaul.cli.app import Chosen, Json, app, settings
-from backhaul.cli.output import print_json, print_rows
+from backhaul.cli.output import print_json, print_rows, say
 from backhaul.cli.running import Done, report_failures, run_each
 from backhaul.pipeline.session import check_secrets
 from backhaul.store.engine import Store
@@ -52,7 +52,7 @@ def upgrade() -> None:
     """Bring the store's schema and views to this version."""
     store = Store(settings().store_url())
     try:
-        typer.echo(f"the store is at schema {store.upgrade()}")
+        say(f"the store is at schema {store.upgrade()}")
     finally:
         store.close()
 

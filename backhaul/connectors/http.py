@@ -25,6 +25,7 @@ from backhaul import __version__
 from backhaul.connectors.budget import Budget, budget_for
 from backhaul.connectors.envelopes import complaint
 from backhaul.errors import ConfigError, PermanentVendorError, RefusedError, TransientVendorError, UnauthorizedError
+from backhaul.urls import is_loopback
 
 __all__ = ["Budget", "Http", "Observe", "Reply", "budget_for"]
 
@@ -88,7 +89,7 @@ class Http:
             base_url=base_url.rstrip("/"),
             headers={**sent, "Accept": "application/json", "User-Agent": f"backhaul/{__version__}"},
             timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
-            transport=httpx.HTTPTransport(retries=0) if _is_loopback(host) else None,  # loopback never goes through a proxy
+            transport=httpx.HTTPTransport(retries=0) if is_loopback(host) else None,  # loopback never goes through a proxy
             follow_redirects=False,  # a redirect would carry the key to another host
         )
 
@@ -219,10 +220,6 @@ class Http:
 
     def _who(self) -> str:
         return f"{self.merchant}: {self.vendor}"
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _is_json(body: bytes) -> bool:
