@@ -40,13 +40,14 @@ def demonstrate(returns: int, seed: int) -> int:
     """Run the demo in `build/demo`; returns the exit code. The store stays there, to be queried afterwards."""
     console = Console()
     shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
+    FOLDER.mkdir(parents=True, mode=0o700)
     started, start = time.monotonic(), datetime.now(UTC) - timedelta(days=3)
     with Sandbox(seed, MERCHANTS, start=start) as box:
         for merchant in MERCHANTS:
             populate(box.world, merchant, returns // len(MERCHANTS), days=6, malformed=2)
         config = FOLDER / "backhaul.toml"
-        config.write_text(_config(box))
+        with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+            opened.write(_config(box))
         os.environ.update(config_env(box))
         say(f"A simulated Loop and its warehouses answer on {box.url}: {returns} returns of two merchants, some damaged on the wire.")
         failures = _sync(console, "Sync 1: take the returns in, announce each at its warehouse", config)
