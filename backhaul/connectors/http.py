@@ -46,6 +46,7 @@ from backhaul.errors import (
     TransientVendorError,
     UnauthorizedError,
 )
+from backhaul.urls import is_loopback
 
 __all__ = ["Budget", "Http", "Observe", "Reply", "budget_for", "within"]
 
@@ -127,7 +128,7 @@ class Http:
             base_url=base_url.rstrip("/"),
             headers={**sent, "Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": f"backhaul/{__version__}"},
             timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
-            transport=Transport(parts.scheme, host, is_loopback=_is_loopback(host)),  # loopback never goes through a proxy
+            transport=Transport(parts.scheme, host, is_loopback=is_loopback(host)),  # loopback never goes through a proxy
             follow_redirects=False,  # a redirect would carry the key to another host
         )
 
@@ -296,10 +297,6 @@ def _body_of(response: httpx.Response) -> bytes:
     if inflate is not None and body and not inflate.eof:
         raise httpx.DecodingError("the body ends before its compressed form does")
     return bytes(body)
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _is_json(body: bytes) -> bool:

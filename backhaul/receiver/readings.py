@@ -18,11 +18,16 @@ from backhaul.connectors.text import BODY_LIMIT, kept, mended, words
 from backhaul.errors import StructuralError
 from backhaul.store.events import NewEvent
 
+MOST_RECORDS = 1_000  # in one body; MasonHub's documented callbacks hold one, and what is refused comes by poll
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _IDENT = re.compile(r"[A-Za-z0-9_:.-]{1,100}")
 _ENVELOPE = frozenset({"topic", "trigger", "return_id", "return_state", "message", "source", "is_partial"})
 _ENCODER = msgspec.json.Encoder()
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
+
+
+class TooManyRecordsError(StructuralError):
+    """A body of more records than are read at once."""
 
 
 class LoopEvent(loop_wire.ReturnWire, omit_defaults=True, gc=False):
@@ -90,6 +95,8 @@ def _masonhub(raw: bytes) -> list[Reading]:
     callback = msgspec.json.decode(raw, type=masonhub_wire.CallbackWire)
     data = bytes(callback.data)
     elements: list[msgspec.Raw | bytes] = list(msgspec.json.decode(data, type=list[msgspec.Raw])) if data.startswith(b"[") else [data]
+    if len(elements) > MOST_RECORDS:
+        raise TooManyRecordsError(f"over {MOST_RECORDS:,} records")
     kind = _word(callback.message_type) or "unknown"
     return [_masonhub_element(kind, bytes(element)) for element in elements] or [Reading(kind, None, "{}")]
 
