@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,9 @@ import sqlalchemy as sa
 from backhaul import checks, config
 from backhaul.connectors import http
 from backhaul.domain import backoff
+from backhaul.pipeline import backfilling
 from backhaul.pipeline.session import open_session
+from backhaul.receiver import app as door
 from backhaul.receiver.app import make_app
 from backhaul.receiver.service import make_service
 from backhaul.sandbox.courier import Posting
@@ -53,12 +56,15 @@ class Ground:
         self.box = Sandbox(merchants=(), start=START, is_ticking=False).start()
         self.world = self.box.world
         self.world.courier.options.lose = 1.0  # nothing is posted by itself; a trial hands over what it wants
-        self.store = Store(store_url).ready()
+        self.store = Store(store_url)
+        if self.store.is_sqlite:  # as on the tests' PostgreSQL: what is committed need not survive a power cut
+            sa.event.listen(self.store.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
+        self.store.ready()
         self._numbers = count(1)
 
     def close(self) -> None:
         """Stop serving."""
-        self.store.close()
+        self.store.engine.dispose()
         self.box.stop()
 
     def now(self) -> datetime:
@@ -85,6 +91,7 @@ class Account:
         self._write_config(changes)
         self._taken = 0
         self.undelivered: list[Posting] = []  # postings that the receiver did not take, to be posted again
+        self.since = ""  # where a backfill begins
 
     def _write_config(self, changes: dict[str, str]) -> None:
         name, box = self.merchant, self.ground.box
@@ -94,7 +101,9 @@ class Account:
             words = f'base_url = "{box.masonhub_url(name)}"\ntoken = "env:{name}_TOKEN"\ncallback_token = "env:{name}_CALLBACK"'
         else:
             secrets |= {"TOKEN": self.keys.airhouse_api_key, "CALLBACK": self.keys.airhouse_webhook_secret}
-            words = f'base_url = "{box.airhouse_url(name)}"\napi_key = "env:{name}_TOKEN"\n' + changes.get("airhouse", "assumed_contract = true")
+            words = f'base_url = "{box.airhouse_url(name)}"\napi_key = "env:{name}_TOKEN"\n' + changes.get(
+                "airhouse", "assumed_contract = true"
+            )
         os.environ.update({f"{name}_{part}": secret for part, secret in secrets.items()})
         unhurried = "requests_per_minute = 1000000"
         hooks = f'api_key = "env:{name}_LOOP"\nwebhook_secret = "env:{name}_HOOK"'
@@ -175,9 +184,7 @@ class Account:
         """Every row of every table but the run history, as text."""
         tables = [table for table in metadata.sorted_tables if table.name != "runs"]
         with self.store.read() as connection:
-            found = {
-                table.name: connection.execute(sa.select(table).where(table.c.merchant == self.merchant)).all() for table in tables
-            }
+            found = {table.name: connection.execute(sa.select(table).where(table.c.merchant == self.merchant)).all() for table in tables}
         return {name: sorted(repr(tuple(row)) for row in rows) for name, rows in found.items()}
 
     def effects(self) -> dict[str, dict[str, int]]:
@@ -199,15 +206,22 @@ class Account:
 @contextmanager
 def ground_on(store_url: str, folder: Path) -> Iterator[Ground]:
     """A ground on a store, with nothing to wait for in earnest."""
-    ground = Ground(folder, store_url)
+    ground, interval = Ground(folder, store_url), sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)  # the vendors answer from a thread of this process
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recorded, "open_session", partial(open_session, clock=ground.now))
+        patch.setattr(recorded, "Store", lambda _: ground.store)  # one engine for all flows: each of its own compiles every query anew
+        patch.setattr(Store, "ready", lambda store: store)
+        patch.setattr(Store, "close", lambda _: None)
         patch.setattr(backoff, "SHORTEST", timedelta(seconds=50))  # so that no retry falls due within a run's patience
         patch.setattr(http, "BACKOFF_FIRST", 0.0)
         patch.setattr(http, "PAUSE_UNASKED", 0.0)
+        patch.setattr(backfilling, "_WAITS", (0.0,) * len(backfilling._WAITS))
+        patch.setattr(door, "_STORE_PATIENCE", 0.5)
         patch.setattr(ssl, "create_default_context", lru_cache(ssl.create_default_context))  # loopback needs none, and each costs 30 ms
         patch.setattr(checks, "_failed", _remembered(checks._failed))
         yield ground
+    sys.setswitchinterval(interval)
     ground.close()
 
 

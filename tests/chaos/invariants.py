@@ -143,7 +143,9 @@ def _watermark(account: Account) -> Iterator[str]:
     if high_water_at > account.world.now:
         yield "I5: the watermark lies in the future"
     held = {row["record_key"] for row in account.rows("SELECT record_key FROM quarantine WHERE merchant = :m AND released_at IS NULL")}
-    taken_in = {row["return_id"]: row["updated_at"] for row in account.rows("SELECT return_id, updated_at FROM returns WHERE merchant = :m")}
+    taken_in = {
+        row["return_id"]: row["updated_at"] for row in account.rows("SELECT return_id, updated_at FROM returns WHERE merchant = :m")
+    }
     for item in account.loop:
         updated_at = datetime.fromtimestamp(item.updated_at, UTC)
         if updated_at > high_water_at or str(item.id) in held:
@@ -184,7 +186,11 @@ def digest(account: Account) -> dict[str, Any]:
         "ORDER BY return_id, line_item_id"
     )
     owed = account.rows("SELECT effect_key, state, payload FROM deliveries WHERE merchant = :m ORDER BY effect_key")
-    effects = {name: found for name, found in account.effects().items() if name != "masonhub.update"}  # a full replacement: again is nothing
+    for row in owed:  # no news shows a note: only one that was looked for is confirmed
+        row["state"] = "confirmed" if row["state"] == "accepted" and row["effect_key"].startswith("loop.note:") else row["state"]
+    effects = {
+        name: found for name, found in account.effects().items() if name != "masonhub.update"
+    }  # a full replacement: again is nothing
     for row in standing:
         row["reasons"] = json.loads(row["reasons"]) if isinstance(row["reasons"], str) else row["reasons"]
     return {"standing": standing, "lines": lines, "owed": owed, "effects": effects, "exceptions": sorted(account.exceptions())}

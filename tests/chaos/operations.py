@@ -97,9 +97,7 @@ def watched(operations: Operations) -> Iterator[Operations]:
     send = httpx.HTTPTransport.handle_request
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(points, "hook", operations.on_point)
-        patch.setattr(
-            httpx.HTTPTransport, "handle_request", lambda self, request: operations.on_call(lambda it: send(self, it), request)
-        )
+        patch.setattr(httpx.HTTPTransport, "handle_request", lambda self, request: operations.on_call(lambda it: send(self, it), request))
         for name, hook in hooks.items():
             sa.event.listen(sa.Engine, name, hook)
         try:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from flows.backfill import backfill
-from tests.chaos.ground import START, Account, Ground
+from tests.chaos.ground import Account, Ground
 
 Step = Callable[[Account], object]
 FIGURES = "external_id,order_number,sku,expected,received,restocked,status,request_date,delivery_date,received_date"
@@ -89,14 +90,16 @@ def _post(account: Account) -> None:
 
 
 def _past(account: Account) -> None:
-    """Three returns of last week, of which one is over."""
+    """Three returns from before a first sync looks back, of which one is over."""
     for number, state in enumerate(("open", "closed", "open")):
-        account.shop("TEE-NVY-M", order_number=number, at=START, state=state)
+        account.shop("TEE-NVY-M", order_number=number, at=account.world.now - timedelta(days=9), state=state)
+    account.since = f"{account.world.now - timedelta(days=10):%Y-%m-%d}"
 
 
 def _backfill(account: Account) -> None:
     account.wait()
-    backfill.fn(account.merchant, "2026-03-01", "2026-03-09", workers=1, config=str(account.file), trigger="command")
+    until = f"{datetime.fromisoformat(account.since) + timedelta(days=3):%Y-%m-%d}"
+    backfill.fn(account.merchant, account.since, until, workers=1, config=str(account.file), trigger="command")
 
 
 def _figures(account: Account) -> None:
