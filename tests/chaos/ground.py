@@ -10,6 +10,7 @@ import asyncio
 import os
 import ssl
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -91,6 +92,7 @@ class Account:
         self._write_config(changes)
         self._taken = 0
         self.undelivered: list[Posting] = []  # postings that the receiver did not take, to be posted again
+        self.retried: Counter[str] = Counter()  # how often an operator had a return's deliveries tried again
         self.since = ""  # where a backfill begins
 
     def _write_config(self, changes: dict[str, str]) -> None:
@@ -242,3 +244,9 @@ def _remembered(failed: Callable[[pd.DataFrame, Any], list[Any]]) -> Callable[[p
 def _ranked(row: Sequence[Any]) -> list[Any]:
     times = sorted({value for value in row if isinstance(value, datetime)})
     return [f"time {times.index(value)}" if isinstance(value, datetime) else value for value in row]
+
+
+def moment(value: Any) -> datetime:
+    """A time as either database gives it to a query in words."""
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
