@@ -34,8 +34,16 @@ class TransientVendorError(VendorError):
     """Worth trying again later: network, 408, 429, 5xx, an unreadable body. `retry_after` is in seconds, if told."""
 
 
+class RateLimitedError(TransientVendorError):
+    """429: the vendor is there, and wants fewer calls. Nothing was done."""
+
+
+class BudgetSpentError(TransientVendorError):
+    """Our own budget of calls is used up, so that nothing was sent. `retry_after` is when one is free."""
+
+
 class PermanentVendorError(VendorError):
-    """Trying again will not help: 400, 404, 422, a redirect, a refusal in the body."""
+    """Trying again will not help: the vendor's own JSON says so."""
 
 
 class UnauthorizedError(PermanentVendorError):

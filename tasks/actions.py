@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prefect.artifacts import create_table_artifact
 from prefect.context import FlowRunContext
 
@@ -31,11 +33,11 @@ def deliver_due(session: Session) -> bool:
 
 
 @step("retry-deliveries")
-def retry_deliveries(session: Session, return_id: str) -> None:
+def retry_deliveries(session: Session, return_id: str, kinds: Sequence[str] | None) -> None:
     """Give the refused, failed and dead deliveries of one return another chance, because an operator asked for it."""
-    with session.store.write(session.merchant) as connection:
-        session.run.add("retried", len(outbox.retry(connection, session.merchant, return_id, session.clock())))
-        mark_due(connection, session.merchant, [return_id])
+    with session.write() as tx:
+        session.run.add("retried", len(outbox.retry(tx, return_id, kinds)))
+        mark_due(tx.connection, tx.merchant, [return_id])
 
 
 @step("compare-asn")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
-from backhaul.cli.app import Chosen, Json, app, settings
+from backhaul.cli.app import Chosen, Json, app, settings, store
 from backhaul.cli.output import print_json, print_rows
 from backhaul.cli.running import Done, report_failures, run_each
+from backhaul.errors import BackhaulError
 from backhaul.pipeline.session import check_secrets
 from backhaul.store.engine import Store
+from backhaul.store.outbox import GivenUp, given_up
 
 Names = Annotated[list[str] | None, typer.Argument(help="Merchants; all of them when none is named.")]
 _SHOWN = ("records_in", "records_out", "quarantined", "decided_process", "decided_flag", "decided_hold", "delivered", "refused")
@@ -29,14 +32,63 @@ def sync(merchants: Names = None, as_json: Json = False) -> None:
 
 @app.command()
 def deliver(
-    merchants: Names = None,
-    retry: Annotated[str | None, typer.Option("--retry", help="Try the refused, failed and dead deliveries of this return again.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Merchants; all when none is named. With --retry: returns.")] = None,
+    is_retry: Annotated[bool, typer.Option("--retry", help="Try again what was refused, failed or dead.")] = False,
+    kinds: Annotated[list[str] | None, typer.Option("--kind", help="With --retry: only deliveries of this kind.")] = None,
+    merchants: Annotated[list[str] | None, typer.Option("--merchant", help="Only this merchant.")] = None,
+    is_all: Annotated[bool, typer.Option("--all", help="With --retry: everything that was given up.")] = False,
+    is_sure: Annotated[bool, typer.Option("--yes", help="With --retry: do not ask first.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Drain the outbox, pulling nothing."""
+    """Drain the outbox, pulling nothing.
+
+    With --retry RETURN…, those returns' deliveries go again at once. With --kind, --merchant or --all, what would go again is shown first.
+    """
     from flows.deliver import deliver as flow
 
-    _run(flow, merchants, as_json, "Deliver", retry=retry)
+    known = settings().merchants
+    if not is_retry:
+        _run(flow, [*(names or []), *(merchants or [])] or None, as_json, "Deliver")
+    returns = [name for name in names or [] if name not in known]
+    chosen = sorted({*(merchants or []), *(name for name in names or [] if name in known)}) or sorted(known)
+    if not (returns or kinds or merchants or is_all or len(returns) != len(names or [])):
+        raise typer.BadParameter("name returns, or choose with --kind, --merchant or --all", param_hint="--retry")
+    found = _given_up(chosen, returns, kinds)
+    if not (returns or is_sure or _agreed(found)):
+        return
+    by_merchant = {name: sorted({one.return_id for one in found if one.merchant == name}) for name in chosen}
+    done: list[Done] = []
+    for name in sorted(name for name, ids in by_merchant.items() if ids):
+        check_secrets(settings(), [name])
+        done += run_each(flow, [name], config=Chosen.config, trigger="command", retry=by_merchant[name], kinds=kinds)
+    _show(done, as_json, "Deliver")
+    raise typer.Exit(report_failures(done))
+
+
+def _given_up(merchants: list[str], returns: list[str], kinds: list[str] | None) -> list[GivenUp]:
+    """What would go again. Raises BackhaulError for a return of which nothing was given up."""
+    with store() as opened, opened.read() as connection:
+        found = [one for name in merchants for one in given_up(connection, name, return_ids=returns, kinds=kinds)]
+    unknown = sorted(set(returns) - {one.return_id for one in found})
+    if unknown:
+        raise BackhaulError(
+            f"nothing was refused, failed or dead for return {', '.join(unknown)}; 'backhaul show {unknown[0]}' tells how it stands"
+        )
+    return found
+
+
+def _agreed(found: list[GivenUp]) -> bool:
+    """Show what would go again, and ask; where nobody can answer, say how to go on."""
+    rows = [
+        {"merchant": one.merchant, "return": one.return_id, "delivery": one.kind, "state": one.state, "why": one.message} for one in found
+    ]
+    print_rows(rows, as_json=False, title="To be tried again", empty="nothing was refused, failed or dead")
+    if not found:
+        return False
+    if not sys.stdin.isatty():
+        typer.echo("Nothing was sent. Add --yes to try these again.")
+        return False
+    return typer.confirm("Try these again?")
 
 
 @app.command()
@@ -50,11 +102,11 @@ def reconcile(merchants: Names = None, as_json: Json = False) -> None:
 @database.command("upgrade")
 def upgrade() -> None:
     """Bring the store's schema and views to this version."""
-    store = Store(settings().store_url())
+    opened = Store(settings().store_url())
     try:
-        typer.echo(f"the store is at schema {store.upgrade()}")
+        typer.echo(f"the store is at schema {opened.upgrade()}")
     finally:
-        store.close()
+        opened.close()
 
 
 def _run(flow: object, merchants: list[str] | None, as_json: bool, title: str, **parameters: str | None) -> None:

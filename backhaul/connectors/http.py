@@ -24,7 +24,15 @@ import msgspec
 from backhaul import __version__
 from backhaul.connectors.budget import Budget, budget_for
 from backhaul.connectors.envelopes import complaint
-from backhaul.errors import ConfigError, PermanentVendorError, RefusedError, TransientVendorError, UnauthorizedError
+from backhaul.errors import (
+    BudgetSpentError,
+    ConfigError,
+    PermanentVendorError,
+    RateLimitedError,
+    RefusedError,
+    TransientVendorError,
+    UnauthorizedError,
+)
 
 __all__ = ["Budget", "Http", "Observe", "Reply", "budget_for"]
 
@@ -146,7 +154,7 @@ class Http:
         """
         wait = self._budget.spend(WRITE_PATIENCE)
         if wait:
-            raise TransientVendorError(f"{self._who()}: {method} {path} was not sent, the key's call budget is used up", retry_after=wait)
+            raise BudgetSpentError(f"{self._who()}: {method} {path} was not sent, the key's call budget is used up", retry_after=wait)
         body = None if json is None else msgspec.json.encode(json)
         return self._judged(self._send(method, path, params, body, timeout, operation, headers), f"{method} {path}", is_write=True).body
 
@@ -195,7 +203,7 @@ class Http:
         if status == 429:
             asked = _retry_after(response.headers, datetime.now(UTC))
             self._budget.pause(PAUSE_UNASKED if asked is None else asked)
-            raise TransientVendorError(failure, is_certain=True, retry_after=asked)
+            raise RateLimitedError(failure, is_certain=True, retry_after=asked)
         raise TransientVendorError(failure, is_certain=not is_write, retry_after=_retry_after(response.headers, datetime.now(UTC)))
 
     def _refuse(self, status: int, body: bytes, what: str, *, is_write: bool) -> NoReturn:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-MAX_ATTEMPTS = 12  # then the delivery is dead
-LEASE = timedelta(seconds=60)  # how long a claimed delivery belongs to its worker
+LEASE = timedelta(seconds=60)  # how long a claimed delivery belongs to its worker; a call ends sooner
+STUCK_AFTER = timedelta(hours=24)  # owed for so long without success, a delivery is shown to a person; it is never given up
 SHORTEST = timedelta(seconds=2)
 LONGEST = timedelta(minutes=5)
 

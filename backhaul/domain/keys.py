@@ -15,15 +15,19 @@ from backhaul.domain.words import DeliveryKind
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def effect_key(kind: DeliveryKind, return_id: str, draft_hash: str | None = None) -> str:
+def effect_key(kind: DeliveryKind, return_id: str, draft_hash: str | None = None, generation: int = 1) -> str:
     """The key of one effect at a vendor, unique within a merchant; the same effect always has the same key.
 
-    A return is created, cancelled, closed, noted, flagged and processed at most once each; it is updated once per content, so only
-    `rma.update` takes a `draft_hash`, and must. Raises ValueError otherwise.
+    A return is closed, noted, flagged and processed at most once each; it is updated once per content, so only `rma.update` takes a
+    `draft_hash`, and must. `generation` counts its RMAs from 1: a return that opens again, or moves to another warehouse, is announced
+    anew, and that RMA may be withdrawn in its turn. Raises ValueError otherwise.
     """
     if (kind == DeliveryKind.RMA_UPDATE) != (draft_hash is not None):
         raise ValueError(f"{kind} {'needs the hash of its draft' if draft_hash is None else 'takes no draft hash'}")
-    return f"{kind}:{return_id}" if draft_hash is None else f"{kind}:{return_id}:{draft_hash}"
+    if generation != 1 and kind not in (DeliveryKind.RMA_CREATE, DeliveryKind.RMA_CANCEL):
+        raise ValueError(f"{kind} has no generations")
+    parts = [kind, return_id, *([draft_hash] if draft_hash is not None else []), *([str(generation)] if generation > 1 else [])]
+    return ":".join(parts)
 
 
 def content_hash(values: Sequence[object]) -> str:

@@ -15,7 +15,7 @@ import msgspec
 from backhaul.domain.matching import Match
 from backhaul.domain.words import DecisionKind, ExceptionKind, LineOutcome, LoopState, Reason
 
-RULES_VERSION = 1  # raise it when the table of `decide`, or matching, changes: every decision carries it in its policy's hash
+RULES_VERSION = 2  # raise it when the table of `decide`, or matching, changes: every decision carries it in its policy's hash
 
 NOTE_LENGTH = 254  # a note on a Loop return is shorter than 255 characters (contracts, Loop, 6.5)
 
@@ -30,7 +30,7 @@ _LINES_IN_WORDS = (
 _SKU_LENGTH = 40
 _SKUS_NAMED = (4, 3, 2, 1, 0)  # for each reason; a note that is too long names fewer
 
-_FINAL = (DecisionKind.PROCESS, DecisionKind.FLAG)
+FINAL = (DecisionKind.PROCESS, DecisionKind.FLAG)
 _ENDED = {
     LoopState.CLOSED: Reason.LOOP_CLOSED,
     LoopState.CANCELLED: Reason.LOOP_CANCELLED,
@@ -69,8 +69,9 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 class Facts(msgspec.Struct, frozen=True, gc=False):
     """All that a decision depends on, besides the policy and the time.
 
-    `is_terminal` is False when there is no RMA, or its receipt is in quarantine. `received_at` is the warehouse's own time, None if
-    it gives none; `first_seen_at` is when we first saw the receipt. `standing` is the last decision on the return.
+    `is_terminal` is False when there is no RMA, or its newest receipt is in quarantine. `received_at` is the warehouse's own time, None
+    if it gives none; `first_seen_at` is when we first saw the receipt. `bound` is an earlier process or flag whose call is under way, may
+    have had its effect, or is settled (`deliveries.Owed.binds`); until then a decision is only what the facts say now.
     Raises ValueError when `match` was not made with the same `is_terminal`.
     """
 
@@ -80,7 +81,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     is_terminal: bool
     received_at: datetime | None
     first_seen_at: datetime
-    standing: Decision | None = None
+    bound: Decision | None = None
 
     def __post_init__(self) -> None:
         if self.match.awaited if self.is_terminal else self.match.missing:
@@ -92,7 +93,7 @@ def decide(facts: Facts, policy: Policy, now: datetime) -> Decision:
 
     | # | when | decision | reasons |
     |---|---|---|---|
-    | 0 | `process` or `flag` was decided before | it stands | as they were |
+    | 0 | an earlier `process` or `flag` is bound by its call | it stands | as they were |
     | 1 | Loop state is closed, cancelled or expired | skip | `loop_closed`, … |
     | 2 | Loop state is review | hold | `loop_review` |
     | 3 | no line has a SKU; or the warehouse refused the RMA for good | hold | `unverifiable`; `rma_refused` |
@@ -102,8 +103,8 @@ def decide(facts: Facts, policy: Policy, now: datetime) -> Decision:
     | 7 | a line pending, longer | flag | `inspection_overdue` |
     | 8 | otherwise | process | |
     """
-    if facts.standing is not None and facts.standing.kind in _FINAL:
-        return facts.standing
+    if facts.bound is not None:
+        return facts.bound
     ended = _ENDED.get(facts.loop_state)
     if ended is not None:
         return Decision(DecisionKind.SKIP, (ended,))

@@ -23,12 +23,13 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column: its name, its kind, and what it means to an analyst."""
+    """One column: its name, its kind, and what it means to an analyst. A derived one says nothing that another does not."""
 
     name: str
     kind: Kind
     doc: str
     required: bool = False
+    is_derived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,12 @@ RECEIPTS = Frame(
         Field("return_id", Kind.TEXT, "The Loop return id; null for an RMA that the warehouse made itself."),
         Field("rma_id", Kind.TEXT, "The warehouse's own id; null in events that carry none."),
         Field("rma_status", Kind.TEXT, "The RMA record's status; null in events that tell only of the carrier."),
+        Field(
+            "rma_stage",
+            Kind.TEXT,
+            "announced, receiving, received, closed or gone: the status in no warehouse's own words.",
+            is_derived=True,
+        ),
         Field("event_status", Kind.TEXT, "The status as the event named it.", required=True),
         Field("is_terminal", Kind.FLAG, "Nothing more will arrive: received at MasonHub, processed or closed at Airhouse."),
         Field("has_lines", Kind.FLAG, "False for thin events that say nothing of units."),

@@ -67,6 +67,16 @@ class Reason(StrEnum):
     RMA_REFUSED = "rma_refused"
 
 
+class RmaStage(StrEnum):
+    """How far an RMA has come at its warehouse, in no warehouse's own words. Each connector maps its statuses to these."""
+
+    ANNOUNCED = "announced"  # it may still be changed and withdrawn
+    RECEIVING = "receiving"  # the parcel is there, or on its last way
+    RECEIVED = "received"  # nothing more will arrive
+    CLOSED = "closed"  # and the record is closed
+    GONE = "gone"  # withdrawn, by us or by the warehouse
+
+
 class DeliveryKind(StrEnum):
     """A write we owe a vendor."""
 
@@ -88,8 +98,8 @@ class DeliveryState(StrEnum):
     CONFIRMED = "confirmed"
     REFUSED = "refused"  # the vendor said no, often with HTTP 200
     FAILED = "failed"  # accepted, then failed at the vendor
-    DEAD = "dead"  # permanent error, or out of attempts
-    SUPERSEDED = "superseded"  # a person acted first
+    DEAD = "dead"  # a permanent error in the vendor's own answer to the write
+    SUPERSEDED = "superseded"  # it no longer follows: a person acted first, or newer facts decide otherwise
     SHADOW = "shadow"  # recorded only: the merchant is in shadow mode
 
 
@@ -106,6 +116,8 @@ class ExceptionKind(StrEnum):
     DELIVERY_REFUSED = "delivery_refused"
     DELIVERY_FAILED = "delivery_failed"
     DELIVERY_DEAD = "delivery_dead"
+    DELIVERY_STUCK = "delivery_stuck"
+    DELIVERY_BLOCKED = "delivery_blocked"
     BLIND_RECEIPT = "blind_receipt"
     ASN_ONLY = "asn_only"
     ASN_MISMATCH = "asn_mismatch"
@@ -132,6 +144,8 @@ REMEDIES: dict[ExceptionKind, str] = {
     ExceptionKind.DELIVERY_REFUSED: "See in Loop or at the warehouse why it said no, and finish the return there by hand.",
     ExceptionKind.DELIVERY_FAILED: "See in Loop why processing failed, put it right, then run 'backhaul deliver --retry RETURN_ID'.",
     ExceptionKind.DELIVERY_DEAD: "Read the last error of the delivery, put its cause right, then run 'backhaul deliver --retry RETURN_ID'.",
+    ExceptionKind.DELIVERY_STUCK: "Nothing is given up: see with 'backhaul doctor' whether the vendor answers and its key is accepted.",
+    ExceptionKind.DELIVERY_BLOCKED: "Put right what it waits for, then run 'backhaul deliver --retry RETURN_ID'.",
     ExceptionKind.BLIND_RECEIPT: "Find the return that this parcel belongs to with the warehouse, and settle it by hand.",
     ExceptionKind.ASN_ONLY: "Look the return up in Loop: it was announced, yet the list of returns does not show it.",
     ExceptionKind.ASN_MISMATCH: "Compare the return's lines in Loop with its shipping notice, and correct the one that is wrong.",

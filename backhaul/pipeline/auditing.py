@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from backhaul.connectors.base import ReturnBatch
 from backhaul.domain.windows import Window
-from backhaul.domain.words import DeliveryKind, DeliveryState, ExceptionKind
+from backhaul.domain.words import DeliveryKind, DeliveryState, ExceptionKind, RmaStage
 from backhaul.pipeline import intake, receiving
 from backhaul.pipeline.backfilling import BATCH, Proof, shown
 from backhaul.pipeline.intake import Intake
@@ -32,7 +32,6 @@ SPAN = timedelta(days=1)
 LAG = timedelta(minutes=15)  # what is newer than this, the next sync may still be about to bring
 _LOOKED_UP = 50  # returns that only the store has, asked for one by one
 _NAMED = 20  # ids that a proof or an exception names
-_GONE = ("deleted", "cancelled")
 
 _NORMAL_OVER = timedelta(days=28)  # long enough to have seen four weekends
 _FEW = 20  # fewer gaps than this say nothing of what is normal
@@ -150,7 +149,7 @@ def _audit_warehouse(session: Session, name: str, window: Window, at_loop: dict[
 
 def _known_rmas(session: Session, warehouse: str, keys: Collection[str]) -> set[str]:
     """Those of these RMAs that the store has, but for the withdrawn ones."""
-    alive = sa.or_(rmas.c.rma_status.is_(None), rmas.c.rma_status.not_in(_GONE))
+    alive = sa.or_(rmas.c.rma_stage.is_(None), rmas.c.rma_stage != RmaStage.GONE.value)
     query = sa.select(rmas.c.rma_key).where(rmas.c.merchant == session.merchant, rmas.c.warehouse == warehouse, alive)
     with session.store.read() as connection:
         return {row.rma_key for row in bulk.select_by_keys(connection, query, rmas.c.rma_key, sorted(keys))}

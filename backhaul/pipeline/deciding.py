@@ -1,10 +1,9 @@
-"""Decide: every return with news, every hold that has fallen due, and history as it is loaded."""
+"""Decide: every return with news, every hold that has fallen due, history as it is loaded, and once more what is about to be sent."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -12,12 +11,12 @@ from backhaul.domain.plan import Plan, ReturnFacts, plan
 from backhaul.domain.schema import RETURNS
 from backhaul.domain.words import DecisionKind
 from backhaul.pipeline.session import Session
-from backhaul.store import bulk, outbox
+from backhaul.store import bulk
 from backhaul.store.decisions import write_plans
 from backhaul.store.facts import due_returns, history_facts, read_facts
-from backhaul.store.receipts import mark_due
 from backhaul.store.returns import ReturnRecord
 from backhaul.store.tables import returns
+from backhaul.store.transaction import Transaction
 
 _AT_ONCE = 2_000
 
@@ -27,31 +26,31 @@ def decide_due(session: Session, at_once: int = _AT_ONCE) -> Counter[str]:
     decided: Counter[str] = Counter()
     after = ""
     while True:
-        with session.store.write(session.merchant) as connection:
-            now = session.clock()
-            mark_due(connection, session.merchant, outbox.take_back(connection, session.merchant, now))
-            due = due_returns(connection, session.merchant, now, after, at_once)
+        with session.write() as tx:
+            due = due_returns(tx.connection, tx.merchant, tx.now, after, at_once)
             if not due:
                 break
-            query = sa.select(returns.c.return_id, returns.c.warehouse).where(returns.c.merchant == session.merchant)
-            warehouses = {row.return_id: row.warehouse for row in bulk.select_by_keys(connection, query, returns.c.return_id, due)}
-            planned = _write(connection, session, read_facts(connection, session.merchant, due), warehouses, now)
-            is_due = sa.and_(returns.c.merchant == session.merchant, returns.c.is_due, bulk.one_of(connection, returns.c.return_id, due))
-            connection.execute(sa.update(returns).where(is_due).values(is_due=False))
-        decided.update(_newly_reached(planned))
+            decided.update(decide(session, tx, due))
+            is_due = sa.and_(returns.c.merchant == tx.merchant, returns.c.is_due, bulk.one_of(tx.connection, returns.c.return_id, due))
+            tx.connection.execute(sa.update(returns).where(is_due).values(is_due=False))
         after = due[-1]
     count_decided(session, decided)
     return decided
 
 
-def decide_history(connection: sa.Connection, session: Session, first: Sequence[ReturnRecord], now: datetime) -> Counter[str]:
+def decide(session: Session, tx: Transaction, return_ids: Sequence[str]) -> Counter[str]:
+    """Plan these returns by the newest facts in the store and write what they call for; returns what was newly reached."""
+    return _newly_reached(_write(session, tx, read_facts(tx.connection, tx.merchant, return_ids)))
+
+
+def decide_history(session: Session, tx: Transaction, first: Sequence[ReturnRecord]) -> Counter[str]:
     """Plan history that this transaction loads for the first time, from what is in hand; returns how often each decision was reached.
 
     Reading a million returns back, one at a time, would cost a backfill a fourth of its time.
     """
     place = RETURNS.columns.index("destination_id")
     warehouses = {record.return_id: session.settings.warehouse_for(record.row[place]) for record in first}
-    return _newly_reached(_write(connection, session, history_facts(connection, session.merchant, first, now), warehouses, now))
+    return _newly_reached(_write(session, tx, history_facts(tx.connection, tx.merchant, first, warehouses, tx.now)))
 
 
 def count_decided(session: Session, decided: Counter[str]) -> None:
@@ -60,20 +59,10 @@ def count_decided(session: Session, decided: Counter[str]) -> None:
         session.run.add(f"decided_{kind}", decided[str(kind)])
 
 
-def _write(
-    connection: sa.Connection, session: Session, found: Sequence[ReturnFacts], warehouses: dict[str, str], now: datetime
-) -> list[tuple[ReturnFacts, Plan]]:
-    terms = {name: session.terms(name) for name in set(warehouses.values())}
-    planned = [(facts, plan(facts, terms[warehouses[facts.return_id]], now)) for facts in found]
-    write_plans(
-        connection,
-        session.merchant,
-        planned,
-        policy_hash=session.policy.hash,
-        warehouses=warehouses,
-        run_id=session.run.run_id,
-        now=now,
-    )
+def _write(session: Session, tx: Transaction, found: Sequence[ReturnFacts]) -> list[tuple[ReturnFacts, Plan]]:
+    terms = {name: session.terms(name) for name in {facts.warehouse for facts in found}}
+    planned = [(facts, plan(facts, terms[facts.warehouse], tx.now)) for facts in found]
+    write_plans(tx, planned, session.policy.hash)
     return planned
 
 

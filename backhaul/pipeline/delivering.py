@@ -1,14 +1,16 @@
 """Deliver: drain the outbox. Claim, look up what is uncertain, send what is not there, settle. One attempt is one call.
 
-What an attempt proves decides what follows it:
+Each vendor of a merchant is a lane of its own: what one holds up, the others do not wait for. What an attempt proves decides what follows:
 
 | the attempt | proves | then |
 |---|---|---|
 | accepted, or found at the vendor | done | `accepted`, later `confirmed` by the vendor's news |
-| refused | not done, for good | `refused`, an exception |
-| no connection, 429 | not done | `pending`, tried again after a pause |
+| refused, for one record | not done, for good | `refused`, an exception |
+| turned down as a whole in the vendor's own JSON | not done, for good | `dead`, an exception |
+| no connection, 429 | not done | `pending`, decided anew and tried again after a pause, for as long as it takes |
 | time-out, reset, 5xx, unreadable body, our own crash | nothing | `pending` and uncertain: looked up before anything is sent |
-| key not accepted | not done | given back untried; the merchant's run fails |
+| our own call budget spent | not done | given back: no attempt |
+| key not accepted | not done | given back: no attempt; the lane ends, and the run fails when the others are through |
 """
 
 from __future__ import annotations
@@ -16,29 +18,45 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime, timedelta
-from uuid import uuid4
 
-import sqlalchemy as sa
-
-from backhaul.connectors.base import Outcome, Verdict
+from backhaul.connectors.base import Outcome, Verdict, Warehouse
+from backhaul.domain import deliveries as domain
 from backhaul.domain.announce import draft_from_json
-from backhaul.domain.backoff import MAX_ATTEMPTS, next_delay
-from backhaul.domain.words import DeliveryKind, DeliveryState, ExceptionKind
-from backhaul.errors import PermanentVendorError, RefusedError, StructuralError, TransientVendorError, UnauthorizedError, VendorError
+from backhaul.domain.backoff import next_delay
+from backhaul.domain.circuit import Circuit
+from backhaul.domain.deliveries import Proof, Transition
+from backhaul.domain.keys import effect_key
+from backhaul.domain.words import DeliveryKind, ExceptionKind
+from backhaul.errors import (
+    BudgetSpentError,
+    PermanentVendorError,
+    RateLimitedError,
+    RefusedError,
+    StructuralError,
+    TransientVendorError,
+    UnauthorizedError,
+    VendorError,
+)
 from backhaul.pipeline import lookups
+from backhaul.pipeline.deciding import decide
 from backhaul.pipeline.session import Session
-from backhaul.store import outbox
-from backhaul.store.exceptions import raise_exception, resolve_exception
-from backhaul.store.outbox import Delivery
-from backhaul.store.processes import this_process
+from backhaul.points import reach
+from backhaul.store import circuits, outbox
+from backhaul.store.exceptions import open_exception
+from backhaul.store.outbox import Attempt, Delivery
 from backhaul.store.receipts import mark_due
+from backhaul.store.transaction import Transaction
 
+LOOP = "loop"
 _PATIENCE = timedelta(seconds=20)  # a retry due sooner than this is waited for; later ones are the next run's
-_LOOP_AT_ONCE = 10  # Loop takes one return a call; fewer claimed at once leave more for other workers
+_LOOK_AGAIN = 4  # a failed look-up pauses like a fourth attempt, up to half a minute
 _RMA_KINDS = (DeliveryKind.RMA_CREATE, DeliveryKind.RMA_UPDATE, DeliveryKind.RMA_CANCEL, DeliveryKind.RMA_CLOSE)
 _REFUSALS = {
     (DeliveryKind.RMA_CREATE, Verdict.REFUSED): ExceptionKind.RMA_REFUSED,
+    (DeliveryKind.RMA_CREATE, Verdict.EXISTS): ExceptionKind.RMA_REFUSED,
     (DeliveryKind.RMA_UPDATE, Verdict.NOT_OPEN): ExceptionKind.EDIT_AFTER_RECEIVING,
     (DeliveryKind.RMA_UPDATE, Verdict.MISSING): ExceptionKind.RMA_NOT_FOUND,
     (DeliveryKind.RMA_CANCEL, Verdict.NOT_OPEN): ExceptionKind.CANCEL_AFTER_RECEIVING,
@@ -50,141 +68,185 @@ class Courier:
 
     def __init__(self, session: Session, sleep: Callable[[float], None] = time.sleep) -> None:
         self.session = session
-        self.owner = f"{this_process()}:{uuid4().hex[:8]}"
         self.sleep = sleep
-        self.acts = 0  # processes and flags that Loop accepted, and will now show
+        self.lanes = [Lane(session, LOOP), *(Lane(session, name) for name in sorted(session.warehouses))]
+
+    @property
+    def acts(self) -> int:
+        """Processes and flags that Loop accepted, and will now show."""
+        return sum(lane.acts for lane in self.lanes)
 
     def drain(self) -> int:
-        """Deliver everything that is due, and what falls due within moments; returns how many calls were accepted."""
-        with self.session.store.write(self.session.merchant) as connection:
-            outbox.expire_the_dead(connection, self.session.merchant, self.session.clock())
+        """Deliver everything that is due, and what falls due within moments; returns how many calls were accepted.
+
+        Raises what ended a lane, once the others are through.
+        """
+        with self.session.write() as tx:
+            outbox.expire_the_dead(tx)
+        accepted, give_up_at = 0, time.monotonic() + 3 * _PATIENCE.total_seconds()
+        while due := self._lanes_due():
+            claimed = sum(lane.claimed for lane in self.lanes)
+            through = self._drain_lanes(due)
+            accepted += through
+            is_idle = claimed == sum(lane.claimed for lane in self.lanes)
+            if is_idle or (not through and time.monotonic() > give_up_at):
+                break  # the vendors have been saying no for a minute; the next run tries again
+        self.session.run.add("delivered", accepted)
+        for lane in self.lanes:
+            if lane.error is not None:
+                raise lane.error
+        return accepted
+
+    def _lanes_due(self) -> list[Lane]:
+        """The lanes that have something due; when none has, those whose turn comes within moments, after waiting for it."""
+        session = self.session
+        with session.store.read() as connection:
+            due = outbox.upcoming(connection, session.merchant, session.clock())
+            known = circuits.read_circuits(connection, session.merchant)
+        turns: dict[str, datetime] = {}
+        for lane in self.lanes:
+            mine = [at for (kind, warehouse), at in due.items() if kind in lane.kinds and lane.warehouse in (None, warehouse)]
+            if mine and lane.error is None:
+                probe_at = known.get(lane.vendor, Circuit()).probe_at
+                turns[lane.vendor] = max(min(mine), probe_at) if probe_at is not None else min(mine)
+        now = session.clock()
+        if turns and min(turns.values()) > now:
+            if min(turns.values()) - now > _PATIENCE:
+                return []
+            self.sleep(max(0.05, (min(turns.values()) - now).total_seconds()))
+            now = max(session.clock(), min(turns.values()))
+        return [lane for lane in self.lanes if lane.vendor in turns and turns[lane.vendor] <= now]
+
+    def _drain_lanes(self, lanes: Sequence[Lane]) -> int:
+        if len(lanes) == 1:
+            return lanes[0].drain()
+        with ThreadPoolExecutor(len(lanes), thread_name_prefix="lane") as pool:
+            return sum(future.result() for future in [pool.submit(copy_context().run, lane.drain) for lane in lanes])
+
+
+class Lane:
+    """One vendor's deliveries of one merchant. `error` is what ended it, None while it goes on."""
+
+    def __init__(self, session: Session, vendor: str) -> None:
+        self.session, self.vendor = session, vendor
+        self.warehouse = None if vendor == LOOP else vendor
+        self.kinds: tuple[DeliveryKind, ...] = domain.TOLD_TO_LOOP if vendor == LOOP else _RMA_KINDS
+        self.error: Exception | None = None
+        self.claimed = self.acts = 0
+
+    def drain(self) -> int:
+        """Deliver what is due, until nothing is or the vendor is to be left alone; returns how many calls were accepted."""
         accepted = 0
-        give_up_at = time.monotonic() + 3 * _PATIENCE.total_seconds()
-        while True:
-            claimed = self._claim()
-            if claimed:
-                through = self._deliver(claimed)
-                accepted += through
-                if not through and time.monotonic() > give_up_at:
-                    return accepted  # the vendor has been saying no for a minute; the next run tries again
-            elif not self._wait_for_next(give_up_at):
-                return accepted
+        try:
+            while self.error is None and (claimed := self._claim()):
+                self.claimed += len(claimed)
+                accepted += self._look_up(claimed) if claimed[0].is_uncertain else self._send(claimed)
+        except Exception as error:  # the other lanes go on; the run fails when they are through
+            self.error = error
+        return accepted
 
     def _claim(self) -> list[Delivery]:
-        with self.session.store.write(self.session.merchant) as connection:  # a decision must not change what is being claimed
-            now = self.session.clock()
-            for kinds, limit in ((_RMA_KINDS, self._batch_size()), (tuple(set(DeliveryKind) - set(_RMA_KINDS)), _LOOP_AT_ONCE)):
-                claimed = outbox.claim(connection, self.session.merchant, self.owner, now, limit, kinds)
+        """One call's worth, each decided once more by the newest facts, in the transaction that claims it."""
+        size = self._client().batch_size if self.warehouse is not None else 1
+        looked_at: set[int] = set()
+        with self.session.write() as tx:
+            circuit = circuits.read_circuits(tx.connection, tx.merchant).get(self.vendor, Circuit())
+            if not circuit.lets_through(tx.now):
+                return []
+            if circuit.probe_at is not None:  # one probes, the others go on waiting
+                size = 1
+                circuits.keep_circuit(tx, self.vendor, circuit.probed(tx.now))
+            while rows := outbox.due_together(tx, self.kinds, self.warehouse, size):
+                if looked_at.issuperset(row.delivery_id for row in rows):
+                    return []
+                looked_at.update(row.delivery_id for row in rows)
+                decide(self.session, tx, sorted({row.return_id for row in rows}))
+                claimed = outbox.claim(tx, rows)
                 if claimed:
                     return claimed
         return []
 
-    def _batch_size(self) -> int:
-        return max((warehouse.batch_size for warehouse in self.session.warehouses.values()), default=1)
+    def _client(self) -> Warehouse:
+        return self.session.client(self.vendor)
 
-    def _wait_for_next(self, give_up_at: float) -> bool:
-        with self.session.store.read() as connection:
-            due_at = outbox.next_due(connection, self.session.merchant)
-        if due_at is None or due_at - self.session.clock() > _PATIENCE or time.monotonic() > give_up_at:
-            return False
-        self.sleep(max(0.05, (due_at - self.session.clock()).total_seconds()))
-        return True
+    # Looking up
 
-    def _deliver(self, claimed: Sequence[Delivery]) -> int:
-        """One kind, one warehouse. RMAs go in calls as large as the warehouse takes, returns in one call each."""
-        size = self._call_size(claimed[0])
-        groups = [claimed[first : first + size] for first in range(0, len(claimed), size)]
-        accepted = 0
-        for place, group in enumerate(groups):
-            try:
-                accepted += self._attempt(group)
-            except UnauthorizedError:
-                rest = [delivery.delivery_id for later in groups[place:] for delivery in later]
-                with self.session.store.write() as connection:
-                    outbox.release_lease(connection, rest, self.session.clock())
-                raise
-        self.session.run.add("delivered", accepted)
-        return accepted
-
-    def _call_size(self, delivery: Delivery) -> int:
-        warehouse = self.session.warehouses.get(delivery.warehouse)
-        return warehouse.batch_size if warehouse is not None and delivery.kind in _RMA_KINDS else 1
-
-    def _attempt(self, group: Sequence[Delivery]) -> int:
-        """Look up the uncertain ones, send the rest, and settle all."""
+    def _look_up(self, uncertain: Sequence[Delivery]) -> int:
+        """Settle uncertain deliveries by what the vendor shows; of those that it does not show, nothing was done."""
         started_at = self.session.clock()
-        found, group = self._look_up([delivery for delivery in group if delivery.is_uncertain], group, started_at)
-        started_at = self.session.clock()
-        with self.session.store.write() as connection:
-            held = outbox.begin_attempts(connection, [delivery.delivery_id for delivery in group], self.owner, started_at)
-        group = [delivery for delivery in group if delivery.delivery_id in held]
-        if not group:
-            return found
-        try:
-            outcomes = {outcome.return_id: outcome for outcome in self._send(group)}
-        except UnauthorizedError as error:
-            self._note(group, "retry", error, started_at)
-            raise
-        except VendorError as error:
-            if isinstance(error, PermanentVendorError) and len(group) > 1:  # one bad record must not sink the others
-                self._note(group, "retry", error, started_at)
-                return found + sum(self._attempt([delivery]) for delivery in group)
-            self._settle_failure(group, error, started_at)
-            return found
-        return found + self._settle(group, outcomes, started_at)
-
-    def _note(self, group: Sequence[Delivery], outcome: str, error: VendorError, started_at: datetime) -> None:
-        """Keep a row of an attempt that settles nothing."""
-        with self.session.store.write(self.session.merchant) as connection:
-            for delivery in group:
-                outbox.note_attempt(connection, delivery, outcome, str(error), started_at, self.session.clock(), self.session.run.run_id)
-
-    def _look_up(self, uncertain: Sequence[Delivery], group: Sequence[Delivery], started_at: datetime) -> tuple[int, list[Delivery]]:
-        """Settle uncertain deliveries whose effect is there, or that must wait; returns how many were there, and those left to send."""
-        if not uncertain:
-            return 0, list(group)
         try:
             answers = lookups.look_up(self.session, uncertain, started_at)
-        except UnauthorizedError:
-            raise
+        except UnauthorizedError as error:
+            self._stop(uncertain, error, started_at)
+            return 0
         except (VendorError, StructuralError) as error:
-            failure = error if isinstance(error, VendorError) else TransientVendorError(str(error), is_certain=False)
-            self._settle_failure(uncertain, failure, started_at, still_uncertain=True)
-            return 0, [delivery for delivery in group if not delivery.is_uncertain]
-        now, run_id = self.session.clock(), self.session.run.run_id
-        with self.session.store.write(self.session.merchant) as connection:
-            for delivery in uncertain:
-                answer = answers.get(delivery.delivery_id)
-                if answer is None:
-                    continue
-                outbox.settle(
-                    connection,
-                    delivery,
-                    answer.state,
-                    answer.outcome,
-                    started_at=started_at,
-                    now=now,
-                    run_id=run_id,
-                    message=answer.message,
-                    is_uncertain=answer.state is DeliveryState.PENDING,
-                    next_attempt_at=answer.next_attempt_at,
-                )
-                if answer.state is DeliveryState.FAILED:
-                    self._raise(connection, delivery, ExceptionKind.DELIVERY_FAILED, answer.message)
-                mark_due(connection, self.session.merchant, [delivery.return_id])
-        there = [a for a in answers.values() if a.state in (DeliveryState.ACCEPTED, DeliveryState.CONFIRMED)]
-        return len(there), [delivery for delivery in group if delivery.delivery_id not in answers]
+            self._note_failure(error)
+            with self.session.write() as tx:
+                for delivery in uncertain:
+                    pause = next_delay(max(delivery.attempts, _LOOK_AGAIN), random.random, getattr(error, "retry_after", None))
+                    attempt = Attempt("waiting", started_at, message=str(error))
+                    outbox.settle(tx, delivery, domain.TRY_LATER, attempt, is_uncertain=True, next_attempt_at=tx.now + pause)
+            return 0
+        reach("delivery.looked_up")
+        self._note_answer()
+        with self.session.write() as tx:
+            through = [self._settle_looked_up(tx, delivery, answers[delivery.delivery_id], started_at) for delivery in uncertain]
+            mark_due(tx.connection, tx.merchant, [delivery.return_id for delivery in uncertain])
+        return sum(through)
 
-    def _send(self, group: Sequence[Delivery]) -> list[Outcome]:
+    def _settle_looked_up(self, tx: Transaction, delivery: Delivery, answer: lookups.Answer, started_at: datetime) -> bool:
+        if isinstance(answer, datetime):
+            words = "Loop may still be processing it; it is looked up again when it has had time"
+            attempt = Attempt("waiting", started_at, message=words)
+            outbox.settle(tx, delivery, domain.TRY_LATER, attempt, is_uncertain=True, next_attempt_at=answer)
+            return False
+        if not isinstance(answer, Proof):
+            attempt = Attempt("nothing_done", started_at, message="the vendor does not show it: nothing was done")
+            outbox.settle(tx, delivery, domain.TRY_LATER, attempt, next_attempt_at=tx.now)
+            return False
+        is_through = answer.transition.target in domain.THROUGH
+        word = "adopted" if is_through else answer.transition.target.value
+        is_uncertain = answer.transition is domain.SUPERSEDE
+        outbox.settle(tx, delivery, answer.transition, Attempt(word, started_at, message=answer.why), is_uncertain=is_uncertain)
+        if answer.transition is domain.FAIL:
+            self._raise(tx, delivery, ExceptionKind.DELIVERY_FAILED, answer.why)
+        return is_through
+
+    # Sending
+
+    def _send(self, group: Sequence[Delivery]) -> int:
+        """Make the call, and settle what came of it."""
+        started_at = self.session.clock()
+        try:
+            outcomes = self._call(group)
+        except UnauthorizedError as error:
+            self._stop(group, error, started_at)
+            return 0
+        except BudgetSpentError as error:
+            with self.session.write() as tx:
+                for delivery in group:
+                    outbox.give_back(tx, delivery, tx.now + timedelta(seconds=error.retry_after or 1.0))
+            return 0
+        except PermanentVendorError as error:
+            self._note_answer()
+            return self._send_alone(group, error, started_at) if len(group) > 1 else self._die(group[0], error, started_at)
+        except (TransientVendorError, StructuralError) as error:
+            self._note_failure(error)
+            self._try_later(group, error, started_at)
+            return 0
+        reach("delivery.answered")
+        self._note_answer()
+        return self._settle(group, {outcome.return_id: outcome for outcome in outcomes}, started_at)
+
+    def _call(self, group: Sequence[Delivery]) -> list[Outcome]:
         first = group[0]
-        if first.kind in _RMA_KINDS:
-            warehouse = self.session.client(first.warehouse)
-            ids = [delivery.return_id for delivery in group]
+        if self.warehouse is not None:
+            client, ids = self._client(), [delivery.return_id for delivery in group]
             if first.kind is DeliveryKind.RMA_CREATE:
-                return warehouse.create([draft_from_json(delivery.payload or "") for delivery in group])
+                return client.create([draft_from_json(delivery.payload or "") for delivery in group])
             if first.kind is DeliveryKind.RMA_UPDATE:
-                return warehouse.update([draft_from_json(delivery.payload or "") for delivery in group])
-            return warehouse.cancel(ids) if first.kind is DeliveryKind.RMA_CANCEL else warehouse.close(ids)
+                return client.update([draft_from_json(delivery.payload or "") for delivery in group])
+            return client.cancel(ids) if first.kind is DeliveryKind.RMA_CANCEL else client.close(ids)
         loop, return_id = self.session.loop, first.return_id
         try:
             if first.kind is DeliveryKind.LOOP_NOTE:
@@ -199,118 +261,104 @@ class Courier:
 
     def _settle(self, group: Sequence[Delivery], outcomes: dict[str, Outcome], started_at: datetime) -> int:
         accepted = 0
-        now, run_id = self.session.clock(), self.session.run.run_id
-        with self.session.store.write(self.session.merchant) as connection:
+        with self.session.write() as tx:
             for delivery in group:
                 outcome = outcomes.get(delivery.return_id)
                 if outcome is None:
-                    self._retry(
-                        connection, delivery, "the answer does not name this record", started_at, is_uncertain=True, retry_after=None
-                    )
+                    self._uncertain(tx, delivery, "the answer does not name this record", started_at)
                     continue
-                state, word = _state_of(delivery.kind, outcome.verdict)
-                outbox.settle(
-                    connection,
-                    delivery,
-                    state,
-                    word,
-                    started_at=started_at,
-                    now=now,
-                    run_id=run_id,
-                    code=outcome.code,
-                    message=outcome.message,
-                )
-                if state is DeliveryState.REFUSED:
+                transition, word = _moved_by(delivery, outcome.verdict)
+                held = outbox.settle(tx, delivery, transition, Attempt(word, started_at, outcome.code, outcome.message))
+                if transition is not domain.REFUSE:
+                    accepted += 1
+                    self.acts += delivery.kind in domain.BINDING
+                elif held:
                     self.session.run.add("refused")
                     kind = _REFUSALS.get((delivery.kind, outcome.verdict), ExceptionKind.DELIVERY_REFUSED)
-                    self._raise(connection, delivery, kind, outcome.message)
-                else:
-                    accepted += 1
-                    self.acts += delivery.kind in (DeliveryKind.LOOP_PROCESS, DeliveryKind.LOOP_FLAG)
-                    self._resolve(connection, delivery)
+                    self._raise(tx, delivery, kind, outcome.message)
             # The news that proves an effect may have been taken in while its call was still under way.
-            mark_due(connection, self.session.merchant, [delivery.return_id for delivery in group])
+            mark_due(tx.connection, tx.merchant, [delivery.return_id for delivery in group])
         return accepted
 
-    def _settle_failure(
-        self, group: Sequence[Delivery], error: VendorError, started_at: datetime, *, still_uncertain: bool = False
-    ) -> None:
-        """A call that failed as a whole: try again after a pause, or give up and ask for a person."""
-        is_final = isinstance(error, PermanentVendorError)
-        now = self.session.clock()
-        with self.session.store.write(self.session.merchant) as connection:
-            if still_uncertain:
-                outbox.count_attempts(connection, [delivery.delivery_id for delivery in group])
+    def _send_alone(self, group: Sequence[Delivery], error: PermanentVendorError, started_at: datetime) -> int:
+        """A call that was turned down as a whole: one bad record must not sink the others, so each is sent by itself."""
+        accepted = 0
+        for place, delivery in enumerate(group):
+            with self.session.write() as tx:
+                if not place:
+                    for one in group:
+                        outbox.write_attempt(tx, one.delivery_id, one.attempts, Attempt("retry", started_at, message=str(error)))
+                begun = outbox.begin_alone(tx, delivery)
+            if begun is not None:
+                accepted += self._send([begun])
+        return accepted
+
+    def _die(self, delivery: Delivery, error: PermanentVendorError, started_at: datetime) -> int:
+        with self.session.write() as tx:
+            code = error.code if isinstance(error, RefusedError) else None
+            if outbox.settle(tx, delivery, domain.DIE, Attempt("dead", started_at, code, str(error))):
+                self._raise(tx, delivery, ExceptionKind.DELIVERY_DEAD, str(error))
+            mark_due(tx.connection, tx.merchant, [delivery.return_id])
+        return 0
+
+    def _try_later(self, group: Sequence[Delivery], error: TransientVendorError | StructuralError, started_at: datetime) -> None:
+        """A call that failed for a passing reason, with or without its effect."""
+        with self.session.write() as tx:
             for delivery in group:
-                if not is_final or still_uncertain:
-                    is_uncertain = still_uncertain or not error.is_certain
-                    self._retry(connection, delivery, str(error), started_at, is_uncertain=is_uncertain, retry_after=error.retry_after)
-                    continue
-                outbox.settle(
-                    connection,
-                    delivery,
-                    DeliveryState.DEAD,
-                    "failed",
-                    started_at=started_at,
-                    now=now,
-                    run_id=self.session.run.run_id,
-                    message=str(error),
-                )
-                self._raise(connection, delivery, ExceptionKind.DELIVERY_DEAD, str(error))
+                if isinstance(error, StructuralError) or not error.is_certain:
+                    self._uncertain(tx, delivery, str(error), started_at)
+                else:
+                    pause = next_delay(max(delivery.attempts, 1), random.random, error.retry_after)
+                    attempt = Attempt("retry", started_at, message=str(error))
+                    outbox.settle(tx, delivery, domain.TRY_LATER, attempt, next_attempt_at=tx.now + pause)
+            mark_due(tx.connection, tx.merchant, [delivery.return_id for delivery in group])
 
-    def _retry(
-        self,
-        connection: sa.Connection,
-        delivery: Delivery,
-        why: str,
-        started_at: datetime,
-        *,
-        is_uncertain: bool,
-        retry_after: float | None,
-    ) -> None:
-        tries = delivery.attempts + 1
-        now, is_dead = self.session.clock(), tries >= MAX_ATTEMPTS
-        pause = next_delay(tries, random.random, retry_after)
-        if is_uncertain and delivery.kind is DeliveryKind.LOOP_PROCESS:
+    def _uncertain(self, tx: Transaction, delivery: Delivery, why: str, started_at: datetime) -> None:
+        pause = next_delay(max(delivery.attempts, 1), random.random)
+        if delivery.kind is DeliveryKind.LOOP_PROCESS:
             pause = max(pause, timedelta(seconds=self.session.settings.loop.process_settle_seconds))
-        outbox.settle(
-            connection,
-            delivery,
-            DeliveryState.DEAD if is_dead else DeliveryState.PENDING,
-            "uncertain" if is_uncertain else "retry",
-            started_at=started_at,
-            now=now,
-            run_id=self.session.run.run_id,
-            message=why,
-            is_uncertain=is_uncertain,
-            next_attempt_at=now + pause,
-        )
-        if is_dead:
-            self._raise(connection, delivery, ExceptionKind.DELIVERY_DEAD, f"{tries} attempts failed; the last: {why}")
+        attempt = Attempt("uncertain", started_at, message=why)
+        outbox.settle(tx, delivery, domain.TRY_LATER, attempt, is_uncertain=True, next_attempt_at=tx.now + pause)
 
-    def _raise(self, connection: sa.Connection, delivery: Delivery, kind: ExceptionKind, why: str | None) -> None:
+    def _stop(self, group: Sequence[Delivery], error: UnauthorizedError, started_at: datetime) -> None:
+        """The key is not accepted: give everything back untried, and end the lane."""
+        with self.session.write() as tx:
+            for delivery in group:
+                outbox.give_back(tx, delivery, tx.now, Attempt("unauthorized", started_at, message=str(error)))
+        self.error = error
+
+    # What the vendor's answers say of the vendor
+
+    def _note_answer(self) -> None:
+        with self.session.store.read() as connection:
+            was_failing = self.vendor in circuits.read_circuits(connection, self.session.merchant)
+        if was_failing:
+            with self.session.write() as tx:
+                circuits.keep_circuit(tx, self.vendor, Circuit())
+
+    def _note_failure(self, error: VendorError | StructuralError) -> None:
+        if isinstance(error, RateLimitedError):
+            return  # it is there, and says so
+        with self.session.write() as tx:
+            before = circuits.read_circuits(tx.connection, tx.merchant).get(self.vendor, Circuit())
+            after = before.after_failure(str(error), tx.now)
+            circuits.keep_circuit(tx, self.vendor, after)
+        if after.opened_at is not None and before.opened_at is None:
+            self.session.run.add(f"circuit_opened_{self.vendor}")
+
+    def _raise(self, tx: Transaction, delivery: Delivery, kind: ExceptionKind, why: str | None) -> None:
         subject = delivery.return_id if kind in _REFUSALS.values() else f"{delivery.kind}:{delivery.return_id}"
         words = f"{delivery.kind} of return {delivery.return_id}: {why or 'the vendor gave no reason'}"
-        raise_exception(
-            connection,
-            self.session.merchant,
-            kind,
-            subject,
-            words,
-            return_id=delivery.return_id,
-            run_id=self.session.run.run_id,
-            now=self.session.clock(),
-        )
-
-    def _resolve(self, connection: sa.Connection, delivery: Delivery) -> None:
-        for kind in (ExceptionKind.DELIVERY_REFUSED, ExceptionKind.DELIVERY_FAILED, ExceptionKind.DELIVERY_DEAD):
-            resolve_exception(connection, self.session.merchant, kind, f"{delivery.kind}:{delivery.return_id}", self.session.clock())
+        open_exception(tx, kind, subject, words, delivery.return_id)
 
 
-def _state_of(kind: DeliveryKind, verdict: Verdict) -> tuple[DeliveryState, str]:
-    """What a verdict means for a delivery. A create that is there already, and a cancel of what is gone, have had their effect."""
+def _moved_by(delivery: Delivery, verdict: Verdict) -> tuple[Transition, str]:
+    """How a verdict moves a delivery. A first create that is there already, and a cancel of what is not, have had their effect."""
     if verdict is Verdict.ACCEPTED:
-        return DeliveryState.ACCEPTED, "accepted"
-    if (kind, verdict) in ((DeliveryKind.RMA_CREATE, Verdict.EXISTS), (DeliveryKind.RMA_CANCEL, Verdict.MISSING)):
-        return DeliveryState.ACCEPTED, "adopted"
-    return DeliveryState.REFUSED, "refused"
+        return domain.ACCEPT, "accepted"
+    is_first = delivery.effect_key == effect_key(DeliveryKind.RMA_CREATE, delivery.return_id)
+    if verdict is Verdict.EXISTS and is_first:
+        return domain.ACCEPT, "adopted"
+    if (delivery.kind, verdict) == (DeliveryKind.RMA_CANCEL, Verdict.MISSING):
+        return domain.CONFIRM, "adopted"
+    return domain.REFUSE, "refused"

@@ -21,18 +21,21 @@ import sqlalchemy as sa
 
 from backhaul import checks
 from backhaul.connectors.base import ReceiptBatch, ReturnBatch
+from backhaul.connectors.envelopes import tidy
 from backhaul.connectors.loop.normalise import normalise as normalise_returns
 from backhaul.connectors.masonhub import normalise as masonhub
+from backhaul.domain.deliveries import Owed, Seen, proven
 from backhaul.domain.words import DeliveryKind, DeliveryState, ExceptionKind, LoopState
 from backhaul.errors import PermanentVendorError, StructuralError, UnauthorizedError
 from backhaul.pipeline import intake, receiving
 from backhaul.pipeline.session import Session
 from backhaul.store import bulk, events, outbox
 from backhaul.store.events import Event
-from backhaul.store.exceptions import raise_exception, resolve_exception
+from backhaul.store.exceptions import open_exception, raise_exception, resolve_exception
 from backhaul.store.inbox import move_in
 from backhaul.store.receipts import mark_due
 from backhaul.store.tables import deliveries, exceptions, returns
+from backhaul.store.transaction import Transaction
 
 AT_ONCE = 250  # events in one batch
 FEW = 20  # returns that are read back one by one; for more, the list is fewer calls
@@ -136,10 +139,10 @@ def warm_up() -> None:
 def settle(session: Session, batch: Batch) -> None:
     """Mark the events as taken in, and the processes that Loop says have failed. One whose call is still under way waits a little."""
     now = session.clock()
-    with session.store.write(session.merchant) as connection:
-        waiting = _fail_processes(connection, session, batch, now)
-        events.postpone(connection, waiting, now + AGAIN_AFTER)
-        events.settle(connection, [e.event_id for e in batch.events if e.event_id not in waiting], session.run.run_id, now)
+    with session.write() as tx:
+        waiting = _fail_processes(tx, batch)
+        events.postpone(tx.connection, waiting, now + AGAIN_AFTER)
+        events.settle(tx.connection, [e.event_id for e in batch.events if e.event_id not in waiting], tx.run_id, now)
 
 
 def postpone(session: Session, batch: Batch) -> None:
@@ -256,36 +259,33 @@ def _note_unknown(session: Session, signalled: Sequence[str], found: set[str]) -
             resolve_exception(connection, session.merchant, ExceptionKind.ASN_ONLY, key, now)
 
 
-def _fail_processes(connection: sa.Connection, session: Session, batch: Batch, now: datetime) -> list[int]:
-    """Mark as failed what Loop accepted, failed, and shows open still (a review is the plan's to judge). Returns events that must wait."""
+def _fail_processes(tx: Transaction, batch: Batch) -> list[int]:
+    """Mark as failed what Loop took, or may have taken, and says has failed. Returns events that must wait for a call under way.
+
+    Only where Loop shows the return open still: what another state proves is the plan's to say.
+    """
     told = {event.record_key: event for event in batch.of_loop() if batch.said[event.event_id].trigger == _FAILED}
     if not told:
         return []
     query = (
-        sa.select(deliveries.c.delivery_id, deliveries.c.return_id, deliveries.c.state, deliveries.c.accepted_at)
+        sa.select(deliveries)
         .join(returns, (returns.c.merchant == deliveries.c.merchant) & (returns.c.return_id == deliveries.c.return_id))
-        .where(deliveries.c.merchant == session.merchant, deliveries.c.kind == DeliveryKind.LOOP_PROCESS.value)
+        .where(deliveries.c.merchant == tx.merchant, deliveries.c.kind == DeliveryKind.LOOP_PROCESS.value)
         .where(returns.c.loop_state == LoopState.OPEN.value)
     )
     waiting: list[int] = []
-    for row in list(bulk.select_by_keys(connection, query, deliveries.c.return_id, sorted(filter(None, told)))):
+    for row in list(bulk.select_by_keys(tx.connection, query, deliveries.c.return_id, sorted(filter(None, told)))):
         event = told[row.return_id]
         if row.state == DeliveryState.SENDING.value:
             waiting.append(event.event_id)
-        elif row.state == DeliveryState.ACCEPTED.value and row.accepted_at <= event.received_at + AGAIN_AFTER:
-            said = batch.said[event.event_id].message
-            why = f"Loop took the process, then failed: {said}" if isinstance(said, str) else "Loop took the process, then failed"
-            outbox.set_state(connection, [row.delivery_id], DeliveryState.FAILED, why, now)
-            subject = f"{DeliveryKind.LOOP_PROCESS}:{row.return_id}"
-            raise_exception(
-                connection,
-                session.merchant,
-                ExceptionKind.DELIVERY_FAILED,
-                subject,
-                why,
-                return_id=row.return_id,
-                run_id=session.run.run_id,
-                now=now,
-            )
-            mark_due(connection, session.merchant, [row.return_id])
+            continue
+        sent_at = row.accepted_at or row.last_attempt_at
+        if sent_at is None or sent_at > event.received_at + AGAIN_AFTER:
+            continue  # it tells of an attempt before this one
+        said = batch.said[event.event_id].message
+        owed = Owed(row.delivery_id, DeliveryKind.LOOP_PROCESS, DeliveryState(row.state), None, row.is_uncertain)
+        proof = proven(owed, Seen(failure=tidy(said) if isinstance(said, str) else ""))
+        if proof is not None and outbox.change(tx, row.delivery_id, proof.transition, proof.why):
+            open_exception(tx, ExceptionKind.DELIVERY_FAILED, f"{row.kind}:{row.return_id}", proof.why, row.return_id)
+            mark_due(tx.connection, tx.merchant, [row.return_id])
     return waiting

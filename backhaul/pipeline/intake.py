@@ -22,6 +22,7 @@ from backhaul.store import bulk
 from backhaul.store.quarantine import Quarantined, known_quarantine, put_in_quarantine
 from backhaul.store.returns import ReturnRecord, fill_gaps, known_returns, load_returns, make_records
 from backhaul.store.tables import watermarks
+from backhaul.store.transaction import Transaction
 
 SOURCE = "loop"
 _STRUCTURAL_COUNT, _STRUCTURAL_SHARE = 50, 0.2
@@ -117,7 +118,8 @@ def load(session: Session, intake: Intake, *, completes: Window | None = None, i
             now=now,
         )
         put_in_quarantine(connection, session.merchant, SOURCE, intake.bad, session.run.run_id, now)
-        decided = decide_history(connection, session, loaded.first, now) if is_history else Counter()
+        tx = Transaction(connection, session.merchant, session.run.run_id, now)
+        decided = decide_history(session, tx, loaded.first) if is_history else Counter()
         if completes is not None:
             newest = min(intake.high_water_at or completes.start, completes.end)
             _move_watermark(connection, session.merchant, max(newest, completes.start))

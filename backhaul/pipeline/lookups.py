@@ -1,96 +1,66 @@
 """Looking an uncertain effect up at the vendor, before anything is sent again.
 
-| kind | the effect is there when | else |
-|---|---|---|
-| rma.create | the warehouse has an RMA with our key | send |
-| rma.update | (a full replacement: sending it again changes nothing) | send |
-| rma.cancel, rma.close | the RMA is deleted, or closed | send |
-| loop.note | the return has a note with the same text | send |
-| loop.flag | the return is in review | send, unless it has ended |
-| loop.process | the return is closed | wait until `process_settle_seconds` after the attempt, then send if it is still open |
+What the vendor shows is judged by `domain/deliveries.proven`, as all news is; and it is stored, so that what follows is decided on it.
+Where it proves nothing, nothing was done: at once for all kinds but a process, which Loop only queues. That one is waited for until
+`process_settle_seconds` after its attempt. An update is a full replacement: sent again it changes nothing, so it is not looked up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from backhaul.domain.words import DeliveryKind, DeliveryState, LoopState
+from backhaul.domain.deliveries import Owed, Proof, Seen, proven
+from backhaul.domain.words import DeliveryKind, DeliveryState, LoopState, RmaStage
+from backhaul.pipeline import intake
 from backhaul.pipeline.receiving import take_in
 from backhaul.pipeline.session import Session
 from backhaul.store.outbox import Delivery
 
-_GONE = {DeliveryKind.RMA_CANCEL: ("deleted", "cancelled"), DeliveryKind.RMA_CLOSE: ("closed",)}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a look-up proves: the effect is there (confirmed), can never come (failed, superseded), or must be waited for (pending)."""
-
-    state: DeliveryState
-    outcome: str
-    message: str
-    next_attempt_at: datetime | None = None
+_STATES = frozenset(state.value for state in LoopState)
+Answer = Proof | datetime | None  # what it proves; until when it is waited for; or None: nothing was done
 
 
 def look_up(session: Session, uncertain: Sequence[Delivery], now: datetime) -> dict[int, Answer]:
-    """Answers by delivery id, for deliveries of one kind; one that is absent is to be sent. Raises VendorError if the vendor cannot say."""
+    """What the vendor shows of deliveries of one kind and warehouse, by delivery id.
+
+    Raises VendorError or StructuralError if the vendor cannot say.
+    """
     kind = uncertain[0].kind
     if kind is DeliveryKind.RMA_UPDATE:
-        return {}
+        return {delivery.delivery_id: None for delivery in uncertain}
     if kind in (DeliveryKind.RMA_CREATE, DeliveryKind.RMA_CANCEL, DeliveryKind.RMA_CLOSE):
         return _look_up_rmas(session, uncertain)
-    answers = {delivery.delivery_id: _look_up_return(session, delivery, now) for delivery in uncertain}
-    return {delivery_id: answer for delivery_id, answer in answers.items() if answer is not None}
+    return {delivery.delivery_id: _look_up_return(session, delivery, now) for delivery in uncertain}
 
 
 def _look_up_rmas(session: Session, uncertain: Sequence[Delivery]) -> dict[int, Answer]:
     warehouse = uncertain[0].warehouse
     batch = session.client(warehouse).find([delivery.return_id for delivery in uncertain])
-    statuses = dict(zip(batch.receipts["return_id"], batch.receipts["rma_status"], strict=True))
+    stages = dict(zip(batch.receipts["return_id"], batch.receipts["rma_stage"], strict=True))
     take_in(session, warehouse, batch)
     answers: dict[int, Answer] = {}
     for delivery in uncertain:
-        status = statuses.get(delivery.return_id)
-        if delivery.kind is DeliveryKind.RMA_CREATE and status is not None and status != "deleted":
-            answers[delivery.delivery_id] = Answer(DeliveryState.CONFIRMED, "adopted", "the warehouse has it already")
-        elif delivery.kind in _GONE and status in _GONE[delivery.kind]:
-            answers[delivery.delivery_id] = Answer(DeliveryState.CONFIRMED, "adopted", f"the warehouse shows it {status}")
+        stage = stages.get(delivery.return_id)
+        answers[delivery.delivery_id] = proven(_as_owed(delivery), Seen(rma_stage=RmaStage(stage) if stage is not None else None))
     return answers
 
 
-def _look_up_return(session: Session, delivery: Delivery, now: datetime) -> Answer | None:
-    if delivery.kind is DeliveryKind.LOOP_NOTE:
-        is_there = delivery.payload in session.loop.notes(delivery.return_id)
-        return Answer(DeliveryState.CONFIRMED, "adopted", "the note is there already") if is_there else None
-    found = session.loop.details(delivery.return_id).returns
-    state = found["loop_state"].iloc[0] if len(found) else None
-    if delivery.kind is DeliveryKind.LOOP_FLAG:
-        return _flag_answer(state)
-    return _process_answer(session, delivery, state, now)
+def _look_up_return(session: Session, delivery: Delivery, now: datetime) -> Answer:
+    if delivery.kind is DeliveryKind.LOOP_NOTE and delivery.payload in session.loop.notes(delivery.return_id):
+        return proven(_as_owed(delivery), Seen(has_note=True))
+    batch = session.loop.details(delivery.return_id)
+    intake.load(session, intake.check(session, intake.keep_news(session, batch, "details")))
+    shown = zip(batch.returns["return_id"], batch.returns["loop_state"], batch.returns["is_paid"], strict=True)
+    seen = [
+        Seen(LoopState(state), is_paid=bool(is_paid)) for key, state, is_paid in shown if key == delivery.return_id and state in _STATES
+    ]
+    proof = proven(_as_owed(delivery), seen[0]) if seen else None
+    if proof is None and delivery.kind is DeliveryKind.LOOP_PROCESS and delivery.last_attempt_at is not None:
+        settled_at = delivery.last_attempt_at + timedelta(seconds=session.settings.loop.process_settle_seconds)
+        return settled_at if now < settled_at else None
+    return proof
 
 
-def _flag_answer(state: str | None) -> Answer | None:
-    if state == LoopState.REVIEW:
-        return Answer(DeliveryState.CONFIRMED, "adopted", "Loop shows review")
-    if state in (LoopState.CLOSED, LoopState.CANCELLED, LoopState.EXPIRED):
-        return Answer(DeliveryState.SUPERSEDED, "superseded", f"Loop shows {state}")
-    return None
-
-
-def _process_answer(session: Session, delivery: Delivery, state: str | None, now: datetime) -> Answer | None:
-    if state == LoopState.CLOSED:
-        return Answer(DeliveryState.CONFIRMED, "adopted", "Loop shows closed")
-    if state in (LoopState.CANCELLED, LoopState.EXPIRED):
-        return Answer(DeliveryState.SUPERSEDED, "superseded", f"Loop shows {state}; somebody acted first")
-    if state == LoopState.REVIEW:
-        return Answer(DeliveryState.FAILED, "failed", "it is not known to be processed, and Loop shows review")
-    if delivery.last_attempt_at is None:
-        return None  # an operator's retry of what had its answer: no attempt is open that Loop could still be working on
-    settled_at = delivery.last_attempt_at + timedelta(seconds=session.settings.loop.process_settle_seconds)
-    if now < settled_at:
-        return Answer(
-            DeliveryState.PENDING, "waiting", "Loop may still be processing it; it is looked up again when it has had time", settled_at
-        )
-    return None
+def _as_owed(delivery: Delivery) -> Owed:
+    return Owed(delivery.delivery_id, delivery.kind, DeliveryState.PENDING, delivery.payload, True, delivery.warehouse)

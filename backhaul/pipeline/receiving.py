@@ -20,7 +20,7 @@ from backhaul.pipeline.session import Session
 from backhaul.store import bulk, polls
 from backhaul.store.exceptions import raise_exception, resolve_exception
 from backhaul.store.quarantine import Quarantined, known_quarantine, put_in_quarantine
-from backhaul.store.receipts import ReceiptRecord, known_rmas, load_receipts, make_record
+from backhaul.store.receipts import ReceiptRecord, known_rmas, load_receipts, make_record, mark_due
 from backhaul.store.tables import check_results, events
 
 _EVENT = ("merchant", "source", "channel", "topic", "record_key", "body_hash", "body", "occurred_at", "received_at", "handled_at", "run_id")
@@ -87,7 +87,7 @@ def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str 
         record
         for record in records
         if (record.rma_key, record.content_hash) not in in_quarantine
-        and (record.rma_key not in known or known[record.rma_key].is_news(record))
+        and (record.rma_key not in known or known[record.rma_key].is_news(record, warehouse))
     ]
     good, bad, warnings = _check(session, news)
     for rejected in batch.rejected:
@@ -108,6 +108,7 @@ def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str 
             polls.move_high_water(connection, session.merchant, warehouse, high_water_at)
         loaded = load_receipts(connection, session.merchant, warehouse, good, run_id=session.run.run_id, now=now)
         put_in_quarantine(connection, session.merchant, warehouse, bad, session.run.run_id, now)
+        mark_due(connection, session.merchant, [held.record_key for held in bad])  # nothing is decided on the older one
         _write_events(connection, session, warehouse, channel, loaded)
         _write_exceptions(connection, session, loaded, bad)
         columns = ("merchant", "table_name", "record_key", "rule", "severity", "description", "found_at", "run_id")

@@ -7,11 +7,14 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from backhaul.domain.backoff import STUCK_AFTER
 from backhaul.domain.words import DeliveryKind, ExceptionKind
 from backhaul.pipeline.session import Session
-from backhaul.store.exceptions import raise_exception
+from backhaul.store import outbox
+from backhaul.store.exceptions import open_exception, replace_open
 from backhaul.store.runs import Run
 from backhaul.store.tables import IS_UNCONFIRMED, deliveries, rmas
+from backhaul.store.transaction import Transaction
 
 _UNSEEN_AFTER = timedelta(hours=1)  # an RMA that was accepted and still cannot be read back
 
@@ -27,30 +30,44 @@ class RunSummary:
 
 
 def notice_what_hangs(session: Session) -> None:
-    """Raise an exception for what a vendor accepted and never showed: a process that does not close, an RMA that cannot be read back."""
-    now = session.clock()
+    """Raise an exception for what a vendor accepted and never showed, for what does not get through, and for what waits in vain.
+
+    The latter two close by themselves.
+    """
     settle = timedelta(seconds=4 * session.settings.loop.process_settle_seconds)
-    late_process = (deliveries.c.kind == DeliveryKind.LOOP_PROCESS.value) & (deliveries.c.accepted_at < now - settle)
-    late_rma = (deliveries.c.kind == DeliveryKind.RMA_CREATE.value) & (deliveries.c.accepted_at < now - _UNSEEN_AFTER)
-    query = (
-        sa.select(deliveries.c.return_id, deliveries.c.kind)
-        .outerjoin(rmas, (rmas.c.merchant == deliveries.c.merchant) & (rmas.c.rma_key == deliveries.c.return_id))
-        .where(deliveries.c.merchant == session.merchant, IS_UNCONFIRMED.of(deliveries))
-        .where(sa.or_(late_process, late_rma & rmas.c.rma_key.is_(None)))
-    )
-    with session.store.read() as connection:
-        hanging = connection.execute(query).all()
-    if not hanging:
-        return
-    with session.store.write(session.merchant) as connection:
-        for row in hanging:
-            is_process = row.kind == DeliveryKind.LOOP_PROCESS.value
-            kind = ExceptionKind.PROCESS_UNCONFIRMED if is_process else ExceptionKind.RMA_NOT_FOUND
-            subject = f"{row.kind}:{row.return_id}" if is_process else row.return_id
-            why = (
-                "Loop took the process, and the return is still open" if is_process else "the warehouse took the RMA, and does not show it"
-            )
-            raise_exception(connection, session.merchant, kind, subject, why, return_id=row.return_id, run_id=session.run.run_id, now=now)
+    with session.write() as tx:
+        late_process = (deliveries.c.kind == DeliveryKind.LOOP_PROCESS.value) & (deliveries.c.accepted_at < tx.now - settle)
+        late_rma = (deliveries.c.kind == DeliveryKind.RMA_CREATE.value) & (deliveries.c.accepted_at < tx.now - _UNSEEN_AFTER)
+        query = (
+            sa.select(deliveries.c.return_id, deliveries.c.kind)
+            .outerjoin(rmas, (rmas.c.merchant == deliveries.c.merchant) & (rmas.c.rma_key == deliveries.c.return_id))
+            .where(deliveries.c.merchant == session.merchant, IS_UNCONFIRMED.of(deliveries))
+            .where(sa.or_(late_process, late_rma & rmas.c.rma_key.is_(None)))
+        )
+        for row in tx.connection.execute(query).all():
+            if row.kind == DeliveryKind.LOOP_PROCESS.value:
+                why = "Loop took the process, and the return is still open"
+                open_exception(tx, ExceptionKind.PROCESS_UNCONFIRMED, f"{row.kind}:{row.return_id}", why, row.return_id)
+            else:
+                why = "the warehouse took the RMA, and does not show it"
+                open_exception(tx, ExceptionKind.RMA_NOT_FOUND, row.return_id, why, row.return_id)
+        replace_open(tx, ExceptionKind.DELIVERY_STUCK, _stuck(tx))
+        replace_open(tx, ExceptionKind.DELIVERY_BLOCKED, _blocked(tx))
+
+
+def _stuck(tx: Transaction) -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
+    for row in outbox.stuck(tx.connection, tx.merchant, tx.now - STUCK_AFTER):
+        tried = f"{row.attempts} attempts, the last: {row.message or 'without an answer'}" if row.attempts else "not tried yet"
+        found[f"{row.kind}:{row.return_id}"] = row.return_id, f"{row.kind} is owed since {row.owed_since:%Y-%m-%d %H:%M} UTC; {tried}"
+    return found
+
+
+def _blocked(tx: Transaction) -> dict[str, tuple[str, str]]:
+    return {
+        f"{row.kind}:{row.return_id}": (row.return_id, f"{row.kind} waits for {row.waits_for}, which is {row.because}")
+        for row in outbox.blocked(tx.connection, tx.merchant)
+    }
 
 
 def summary(run: Run) -> RunSummary:

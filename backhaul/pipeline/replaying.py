@@ -29,7 +29,7 @@ from backhaul.domain.plan import Line, ReturnFacts, Rma, Terms, plan, units_of
 from backhaul.domain.policy import Policy
 from backhaul.domain.reasons import Reasons
 from backhaul.domain.windows import Window
-from backhaul.domain.words import LoopState
+from backhaul.domain.words import LoopState, RmaStage
 from backhaul.errors import StructuralError
 from backhaul.store import bulk
 from backhaul.store.engine import Store
@@ -152,22 +152,24 @@ def _facts_then(facts: ReturnFacts, as_of: datetime, versions: Sequence[sa.Row[A
         loop_state=LoopState(batch.returns["loop_state"].iloc[0]),
         lines=tuple(Line(line_item_id, sku, reason) for line_item_id, sku, reason in lines),
         rma=_rma_then(facts.rma, as_of, told),
+        owed=(),
         standing=None,
+        receipt_quarantine=None,
     )
 
 
 def _rma_then(now: Rma | None, as_of: datetime, told: Sequence[sa.Row[Any]]) -> Rma | None:
     by_warehouse = [event for event in told if event.source in _WAREHOUSES]
     heard = [event for event in by_warehouse if event.received_at <= as_of]
-    readings = [reading for event in heard if (reading := _reading(event)) is not None]
-    whole = [reading for reading in readings if reading[0]["has_lines"]]
+    readings = [(event, reading) for event in heard if (reading := _reading(event)) is not None]
+    whole = [(event, *reading) for event, reading in readings if reading[0]["has_lines"]]
     if not whole:
         is_told_later = bool(by_warehouse) or now is None or now.first_seen_at > as_of
         return None if is_told_later else now
-    head, lines = max(whole, key=lambda reading: (reading[0]["as_of"] or _EPOCH, reading[0]["version"] or 0))
+    whole_from, head, lines = max(whole, key=lambda reading: (reading[1]["as_of"] or _EPOCH, reading[1]["version"] or 0))
     return Rma(
-        status=head["rma_status"],
-        is_terminal=bool(head["is_terminal"]),
+        warehouse=whole_from.source,
+        stage=RmaStage(head["rma_stage"]) if head["rma_stage"] is not None else None,
         package_id=head["package_id"],
         received_at=head["received_at"],
         closed_at=head["closed_at"],

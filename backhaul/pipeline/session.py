@@ -25,6 +25,7 @@ from backhaul.store.budgets import ledger_of
 from backhaul.store.engine import Store
 from backhaul.store.runs import Run, finish_run, start_run
 from backhaul.store.tables import reason_codes
+from backhaul.store.transaction import Transaction
 
 Clock = Callable[[], datetime]
 
@@ -60,6 +61,12 @@ class Session:
         policy = settings.policy
         self.policy = Policy(policy.unexpected, policy.pending_hold_days, policy.announce)
         self.reasons = Reasons(settings.reasons)
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A transaction that commits at the end, or leaves nothing; on either database it is the merchant's only one meanwhile."""
+        with self.store.write(self.merchant) as connection:
+            yield Transaction(connection, self.merchant, self.run.run_id, self.clock())
 
     def client(self, warehouse: str) -> Warehouse:
         """The client of one of the merchant's warehouses. Raises PermanentVendorError when its results come by file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
@@ -10,38 +11,34 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from backhaul.domain.plan import OVER_WHEN_ENDED, PLANNED_EXCEPTIONS, Plan, ReturnFacts, units_of
-from backhaul.domain.words import DecisionKind, DeliveryState, ExceptionKind, LineOutcome
+from backhaul.domain.deliveries import AMEND, FAIL, REVIVE, SHELVE
+from backhaul.domain.plan import ABOUT_DELIVERIES, OVER_WHEN_ENDED, PLANNED_EXCEPTIONS, Plan, ReturnFacts, units_of
+from backhaul.domain.words import DecisionKind, DeliveryKind, ExceptionKind, LineOutcome
 from backhaul.store import bulk, outbox
-from backhaul.store.exceptions import raise_exception, resolve_exception
-from backhaul.store.tables import IS_CURRENT, UNIT_COUNTS, decisions, deliveries, exceptions, matches
+from backhaul.store.exceptions import end_exceptions_of, open_exception
+from backhaul.store.tables import IS_CURRENT, UNIT_COUNTS, decisions, exceptions, matches
+from backhaul.store.transaction import Transaction
 
 _DECISION = (
     *("merchant", "return_id", "decision_no", "is_current", "decision", "reasons", *UNIT_COUNTS),
     *("policy_hash", "due_at", "decided_at", "assessed_at", "run_id"),
 )
+# Of a return that has ended in Loop nothing more is told to Loop, announced or changed; what is there may still have to be withdrawn.
+_NEEDED_NO_MORE = ("loop.", DeliveryKind.RMA_CREATE.value, DeliveryKind.RMA_UPDATE.value)
+_OWED_AGAIN = (AMEND, REVIVE, SHELVE)
 _MATCH = ("merchant", "return_id", "match_no", "line_item_id", "sku", "condition", "discrepancy", "units")
 _NO_DISCREPANCY = (LineOutcome.AVAILABLE, LineOutcome.AWAITED)
 _OUTCOMES = {outcome: (outcome.value, None if outcome in _NO_DISCREPANCY else outcome.value) for outcome in LineOutcome}
 
 
-def write_plans(
-    connection: sa.Connection,
-    merchant: str,
-    planned: Sequence[tuple[ReturnFacts, Plan]],
-    *,
-    policy_hash: str,
-    warehouses: dict[str, str],
-    run_id: str,
-    now: datetime,
-) -> None:
+def write_plans(tx: Transaction, planned: Sequence[tuple[ReturnFacts, Plan]], policy_hash: str) -> None:
     """Write plans in the caller's transaction."""
     changed = [(facts, plan) for facts, plan in planned if _says_more(facts, plan)]
-    _write_decisions(connection, merchant, changed, policy_hash, run_id, now)
-    _write_matches(connection, merchant, planned)
+    _write_decisions(tx.connection, tx.merchant, changed, policy_hash, tx.run_id, tx.now)
+    _write_matches(tx.connection, tx.merchant, planned)
     for facts, plan in planned:
-        _write_deliveries(connection, merchant, facts, plan, warehouses[facts.return_id], run_id, now)
-    _write_exceptions(connection, merchant, planned, run_id, now)
+        _write_deliveries(tx, facts, plan)
+    _write_exceptions(tx, planned)
 
 
 def _says_more(facts: ReturnFacts, plan: Plan) -> bool:
@@ -91,64 +88,51 @@ def _write_matches(connection: sa.Connection, merchant: str, planned: Sequence[t
     bulk.insert(connection, matches, _MATCH, rows)
 
 
-def _write_deliveries(
-    connection: sa.Connection, merchant: str, facts: ReturnFacts, plan: Plan, warehouse: str, run_id: str, now: datetime
-) -> None:
+def _write_deliveries(tx: Transaction, facts: ReturnFacts, plan: Plan) -> None:
     for change in plan.changes:
-        if change.payload is not None:
-            values = {
-                "payload": change.payload,
-                "state": change.state.value,
-                "next_attempt_at": now,
-                "attempts": 0,
-                "code": None,
-                "message": None,
-            }
-            connection.execute(sa.update(deliveries).where(deliveries.c.delivery_id == change.delivery_id).values(values))
-            continue
-        outbox.set_state(connection, [change.delivery_id], change.state, change.message, now)
-        kind = next(owed.kind for owed in facts.owed if owed.delivery_id == change.delivery_id)
-        subject = f"{kind}:{facts.return_id}"
-        if change.state is DeliveryState.CONFIRMED:
-            resolve_exception(connection, merchant, ExceptionKind.PROCESS_UNCONFIRMED, subject, now)
-        elif change.state is DeliveryState.FAILED:
-            why = change.message or "the vendor accepted it, then failed"
-            raise_exception(
-                connection, merchant, ExceptionKind.DELIVERY_FAILED, subject, why, return_id=facts.return_id, run_id=run_id, now=now
+        if change.transition in _OWED_AGAIN:
+            outbox.owe_again(
+                tx, change.delivery_id, change.transition, payload=change.payload, held_by=change.held_by, message=change.message
             )
+        elif outbox.change(tx, change.delivery_id, change.transition, change.message) and change.transition is FAIL:
+            kind = next(owed.kind for owed in facts.owed if owed.delivery_id == change.delivery_id)
+            subject = f"{kind}:{facts.return_id}"
+            why = change.message or "the vendor accepted it, then failed"
+            open_exception(tx, ExceptionKind.DELIVERY_FAILED, subject, why, facts.return_id)
     ids: dict[str, int] = {}
     for new in plan.deliveries:
-        waits_for = ids[new.waits_for] if isinstance(new.waits_for, str) else new.waits_for
         ids[new.key] = outbox.enqueue(
-            connection,
-            merchant,
+            tx,
             new.kind,
             facts.return_id,
             new.key,
-            warehouse=warehouse,
+            warehouse=new.warehouse or facts.warehouse,
             payload=new.payload,
-            waits_for=waits_for,
+            waits_for=ids[new.waits_for] if isinstance(new.waits_for, str) else new.waits_for,
             state=new.state,
-            run_id=run_id,
-            now=now,
         )
 
 
-def _write_exceptions(
-    connection: sa.Connection, merchant: str, planned: Sequence[tuple[ReturnFacts, Plan]], run_id: str, now: datetime
-) -> None:
-    query = sa.select(exceptions.c.return_id, exceptions.c.kind).where(
-        exceptions.c.merchant == merchant,
-        exceptions.c.resolved_at.is_(None),
-        exceptions.c.kind.in_([kind.value for kind in (*PLANNED_EXCEPTIONS, *OVER_WHEN_ENDED)]),
+def _write_exceptions(tx: Transaction, planned: Sequence[tuple[ReturnFacts, Plan]]) -> None:
+    query = sa.select(exceptions.c.return_id, exceptions.c.kind, exceptions.c.subject).where(
+        exceptions.c.merchant == tx.merchant, exceptions.c.resolved_at.is_(None)
     )
-    opened = set(map(tuple, bulk.select_by_keys(connection, query, exceptions.c.return_id, [facts.return_id for facts, _ in planned])))
+    opened: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    ids = [facts.return_id for facts, _ in planned]
+    for return_id, kind, subject in bulk.select_by_keys(tx.connection, query, exceptions.c.return_id, ids):
+        opened[return_id].add((kind, subject))
     for facts, plan in planned:
-        if not opened and not plan.exceptions:
-            continue
         for kind, why in plan.exceptions.items():
-            raise_exception(connection, merchant, kind, facts.return_id, why, return_id=facts.return_id, run_id=run_id, now=now)
-        over = PLANNED_EXCEPTIONS + (OVER_WHEN_ENDED if plan.decision.kind is DecisionKind.SKIP or facts.is_ended else ())
-        for kind in over:
-            if kind not in plan.exceptions and (facts.return_id, kind.value) in opened:
-                resolve_exception(connection, merchant, kind, facts.return_id, now)
+            open_exception(tx, kind, facts.return_id, why, facts.return_id)
+        for kind, subject in opened[facts.return_id]:
+            if _is_over(ExceptionKind(kind), subject, facts, plan):
+                end_exceptions_of(tx, subject, (ExceptionKind(kind),))
+
+
+def _is_over(kind: ExceptionKind, subject: str, facts: ReturnFacts, plan: Plan) -> bool:
+    """Whether the facts end an open exception: its cause is gone, or the return has ended in Loop, which is a person's solution."""
+    if kind in plan.exceptions:
+        return False
+    has_ended = plan.decision.kind is DecisionKind.SKIP or facts.is_ended
+    is_solved = facts.is_ended and subject.startswith(_NEEDED_NO_MORE) and kind in ABOUT_DELIVERIES
+    return kind in PLANNED_EXCEPTIONS or (has_ended and kind in OVER_WHEN_ENDED) or is_solved

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from backhaul.store import bulk
-from backhaul.store.tables import events
+from backhaul.store.tables import deliveries, events
 
 LEASE = timedelta(seconds=120)  # a batch takes seconds; after this its run is taken for dead
 _NEW = ("merchant", "source", "channel", "topic", "record_key", "body_hash", "body", "occurred_at", "received_at")
@@ -53,12 +53,28 @@ class Backlog:
 
 
 def keep(connection: sa.Connection, arrived: Sequence[NewEvent]) -> None:
-    """Keep events in the caller's transaction. One whose bytes were kept before is passed over."""
+    """Keep events in the caller's transaction. One whose bytes were kept before is a duplicate, and passed over.
+
+    But for one that was taken in before our newest attempt at the return it is about: the vendor says the same words of another attempt,
+    such as a process that fails once more, so that it waits anew.
+    """
     rows = [
         (one.merchant, one.source, "webhook", one.topic, one.record_key, one.body_hash, one.body, one.occurred_at, one.received_at)
         for one in arrived
     ]
     bulk.insert(connection, events, _NEW, rows)
+    about = sorted({one.record_key for one in arrived if one.record_key is not None})
+    hashes = {one.body_hash: one.received_at for one in arrived}
+    tried_since = (
+        sa.select(events.c.event_id, events.c.body_hash)
+        .join(deliveries, (deliveries.c.merchant == events.c.merchant) & (deliveries.c.return_id == events.c.record_key))
+        .where(events.c.channel == "webhook", events.c.handled_at < deliveries.c.last_attempt_at)
+        .where(bulk.one_of(connection, events.c.body_hash, sorted(hashes)))
+    )
+    again = {row.event_id: row.body_hash for row in bulk.select_by_keys(connection, tried_since, events.c.record_key, about)}
+    for event_id, body_hash in again.items():
+        values = {"handled_at": None, "claimed_until": None, "received_at": hashes[body_hash]}
+        connection.execute(sa.update(events).where(events.c.event_id == event_id).values(values))
 
 
 def claim(connection: sa.Connection, merchant: str, now: datetime, limit: int) -> list[Event]:

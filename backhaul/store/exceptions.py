@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from backhaul.domain.words import ExceptionKind
 from backhaul.store.tables import exceptions
+from backhaul.store.transaction import Transaction
+
+
+def open_exception(tx: Transaction, kind: ExceptionKind, subject: str, why: str, return_id: str | None) -> None:
+    """`raise_exception`, by the run and at the time of a transaction."""
+    raise_exception(tx.connection, tx.merchant, kind, subject, why, return_id=return_id, run_id=tx.run_id, now=tx.now)
+
+
+def end_exceptions_of(tx: Transaction, subject: str, kinds: Collection[ExceptionKind] = tuple(ExceptionKind)) -> None:
+    """Mark what is open about a subject as over."""
+    about = (exceptions.c.merchant == tx.merchant) & (exceptions.c.subject == subject) & exceptions.c.resolved_at.is_(None)
+    about &= exceptions.c.kind.in_([kind.value for kind in kinds])
+    tx.connection.execute(sa.update(exceptions).where(about).values(resolved_at=tx.now))
+
+
+def replace_open(tx: Transaction, kind: ExceptionKind, found: Mapping[str, tuple[str, str]]) -> None:
+    """Make the open exceptions of a kind those that are found now: subject -> return id and why. The others are over."""
+    query = sa.select(exceptions.c.subject).where(
+        exceptions.c.merchant == tx.merchant, exceptions.c.kind == kind.value, exceptions.c.resolved_at.is_(None)
+    )
+    for subject in set(tx.connection.execute(query).scalars()) - found.keys():
+        end_exceptions_of(tx, subject, (kind,))
+    for subject, (return_id, why) in found.items():
+        open_exception(tx, kind, subject, why, return_id)
 
 
 def raise_exception(

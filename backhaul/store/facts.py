@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import takewhile
 from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
 
 from backhaul.domain import schema
+from backhaul.domain.deliveries import Owed
 from backhaul.domain.matching import line_order
-from backhaul.domain.plan import Line, Owed, ReturnFacts, Rma, Standing
+from backhaul.domain.plan import Line, ReturnFacts, Rma, Standing
 from backhaul.domain.policy import Decision
-from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, LoopState
+from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, LoopState, RmaStage
 from backhaul.store import bulk
 from backhaul.store.returns import ReturnRecord
 from backhaul.store.tables import (
@@ -33,25 +35,30 @@ from backhaul.store.tables import (
 )
 
 # The columns that a decision needs: a backfill decides a million returns, and amounts cost more to read than all the rest.
-_HEAD = ("return_id", "loop_state", "first_state", "order_name", "tracking_number", "is_history", "first_seen_at")
+_HEAD = ("return_id", "warehouse", "loop_state", "first_state", "order_name", "tracking_number", "is_history", "first_seen_at")
 _LINE = ("return_id", "line_item_id", "sku", "return_reason")
 _HEAD_IN_HAND = itemgetter(*(schema.RETURNS.columns.index(name) for name in ("return_id", "loop_state", "order_name", "tracking_number")))
 _LINE_IN_HAND = itemgetter(*(schema.RETURN_LINES.columns.index(name) for name in _LINE[1:]))
 _STATES = {state.value: state for state in LoopState}
-_FINAL = (DecisionKind.PROCESS.value, DecisionKind.FLAG.value)
+_STAGES = {stage.value: stage for stage in RmaStage}
 
 
 def due_returns(connection: sa.Connection, merchant: str, now: datetime, after: str, limit: int) -> list[str]:
     """Ids of returns with news, and of holds that have fallen due, in id order after `after`; none that has a version in quarantine."""
     news = sa.select(returns.c.return_id).where(returns.c.merchant == merchant, IS_DUE.of(returns), returns.c.return_id > after)
     held = sa.select(decisions.c.return_id).where(decisions.c.merchant == merchant, HAS_DUE_DATE.of(decisions), decisions.c.due_at <= now)
-    bad = sa.select(quarantine.c.record_key).where(
-        quarantine.c.merchant == merchant, quarantine.c.source == "loop", quarantine.c.released_at.is_(None)
-    )
+    bad = _in_quarantine(merchant, "loop")
     found = set(connection.execute(news.where(returns.c.return_id.not_in(bad)).order_by(returns.c.return_id).limit(limit)).scalars())
     fallen_due = connection.execute(held.where(decisions.c.return_id.not_in(bad))).scalars()
     found.update(return_id for return_id in fallen_due if return_id > after)
     return sorted(found)[:limit]
+
+
+def _in_quarantine(merchant: str, source: str) -> sa.Select[Any]:
+    """The keys of a source's records that are in quarantine now."""
+    return sa.select(quarantine.c.record_key).where(
+        quarantine.c.merchant == merchant, quarantine.c.source == source, quarantine.c.released_at.is_(None)
+    )
 
 
 def read_facts(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> list[ReturnFacts]:
@@ -64,28 +71,35 @@ def read_facts(connection: sa.Connection, merchant: str, return_ids: Sequence[st
     known_rmas = _rmas(connection, merchant, return_ids)
     taken = _grouped(_rows(connection, decisions, merchant, "return_id", return_ids), "return_id")
     ordinals = _ordinals(connection, merchant, [row for row in heads if not row.is_history])
+    bad_receipts = _bad_receipts(connection, merchant, return_ids)
     return [
         ReturnFacts(
-            return_id=return_id,
-            loop_state=_STATES[loop_state],
-            first_state=_STATES[first_state],
-            order_name=order_name,
-            ordinal=ordinals.get(return_id, 1),  # history is never announced, so that its place does not matter
-            tracking_number=tracking_number,
-            is_history=is_history,
-            first_seen_at=first_seen_at,
-            lines=tuple(lines[return_id]),
-            rma=known_rmas.get(return_id),
-            owed=_owed(owed[return_id]) if return_id in owed else (),
-            standing=_standing(taken[return_id]) if return_id in taken else None,
+            return_id=row.return_id,
+            warehouse=row.warehouse,
+            loop_state=_STATES[row.loop_state],
+            first_state=_STATES[row.first_state],
+            order_name=row.order_name,
+            ordinal=ordinals.get(row.return_id, 1),  # history is never announced, so that its place does not matter
+            tracking_number=row.tracking_number,
+            is_history=row.is_history,
+            first_seen_at=row.first_seen_at,
+            lines=tuple(lines[row.return_id]),
+            rma=known_rmas.get(row.return_id),
+            owed=_owed(owed[row.return_id]) if row.return_id in owed else (),
+            standing=_standing(taken[row.return_id]) if row.return_id in taken else None,
+            receipt_quarantine=bad_receipts.get(row.return_id),
         )
-        for return_id, loop_state, first_state, order_name, tracking_number, is_history, first_seen_at in heads
+        for row in heads
     ]
 
 
-def history_facts(connection: sa.Connection, merchant: str, records: Sequence[ReturnRecord], now: datetime) -> list[ReturnFacts]:
+def history_facts(
+    connection: sa.Connection, merchant: str, records: Sequence[ReturnRecord], warehouses: Mapping[str, str], now: datetime
+) -> list[ReturnFacts]:
     """All that is known of returns that are loaded as history for the first time: what is in hand, and what the warehouse told of them."""
-    known_rmas = _rmas(connection, merchant, [record.return_id for record in records])
+    ids = [record.return_id for record in records]
+    known_rmas = _rmas(connection, merchant, ids)
+    bad_receipts = _bad_receipts(connection, merchant, ids)
     found: list[ReturnFacts] = []
     for record in records:
         return_id, loop_state, order_name, tracking_number = _HEAD_IN_HAND(record.row)
@@ -93,6 +107,7 @@ def history_facts(connection: sa.Connection, merchant: str, records: Sequence[Re
         found.append(
             ReturnFacts(
                 return_id=return_id,
+                warehouse=warehouses[return_id],
                 loop_state=state,
                 first_state=state,
                 order_name=order_name,
@@ -104,9 +119,19 @@ def history_facts(connection: sa.Connection, merchant: str, records: Sequence[Re
                 rma=known_rmas.get(return_id),
                 owed=(),
                 standing=None,
+                receipt_quarantine=bad_receipts.get(return_id),
             )
         )
     return found
+
+
+def _bad_receipts(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> dict[str, str]:
+    """Why the newest receipt of a return is in quarantine, by return id. A good one that is newer has released it."""
+    query = sa.select(quarantine.c.record_key, quarantine.c.reason).where(
+        quarantine.c.merchant == merchant, quarantine.c.source != "loop", quarantine.c.released_at.is_(None)
+    )
+    rows = bulk.select_by_keys(connection, query.order_by(quarantine.c.quarantine_id), quarantine.c.record_key, return_ids)
+    return {row.record_key: row.reason for row in rows}
 
 
 def _rmas(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> dict[str, Rma]:
@@ -132,8 +157,8 @@ def _grouped(rows: Iterable[sa.Row[Any]], column: str) -> defaultdict[str, list[
 
 def _rma(row: sa.Row[Any], told: sa.Row[Any] | None, lines: Sequence[sa.Row[Any]]) -> Rma:
     return Rma(
-        status=row.rma_status,
-        is_terminal=bool(row.is_terminal),
+        warehouse=row.warehouse,
+        stage=_STAGES.get(row.rma_stage),
         package_id=row.package_id,
         received_at=told.received_at if told else None,
         closed_at=told.closed_at if told else None,
@@ -145,17 +170,20 @@ def _rma(row: sa.Row[Any], told: sa.Row[Any] | None, lines: Sequence[sa.Row[Any]
 
 def _owed(rows: Sequence[sa.Row[Any]]) -> tuple[Owed, ...]:
     ordered = sorted(rows, key=lambda row: int(row.delivery_id))
-    return tuple(Owed(row.delivery_id, DeliveryKind(row.kind), DeliveryState(row.state), row.payload, row.is_uncertain) for row in ordered)
+    return tuple(
+        Owed(row.delivery_id, DeliveryKind(row.kind), DeliveryState(row.state), row.payload, row.is_uncertain, row.warehouse, row.held_by)
+        for row in ordered
+    )
 
 
 def _standing(rows: Sequence[sa.Row[Any]]) -> Standing | None:
-    """The current decision; with the units it was taken on when it is final, so that a later receipt can be told from that one."""
-    current = next((row for row in rows if row.is_current), None)
-    if current is None:
+    """The current decision, with the units it was first taken on, so that a later receipt can be told from that one."""
+    newest_first = sorted(rows, key=lambda row: -int(row.decision_no))
+    if not newest_first or not newest_first[0].is_current:
         return None
-    taken_on = current
-    if current.decision in _FINAL:
-        taken_on = min((row for row in rows if row.decision in _FINAL), key=lambda row: int(row.decision_no))
+    current = newest_first[0]
+    said = (current.decision, current.reasons)
+    taken_on = [row for row in takewhile(lambda row: (row.decision, row.reasons) == said, newest_first)][-1]
     reasons = json.loads(current.reasons) if isinstance(current.reasons, str) else current.reasons
     decision = Decision(DecisionKind(current.decision), tuple(reasons), current.due_at)
     units, latest = (tuple(row._mapping[name] for name in UNIT_COUNTS) for row in (taken_on, current))

@@ -1,7 +1,9 @@
-"""The outbox: every write we owe a vendor, from intent to confirmation.
+"""The outbox: every write we owe a vendor, from intent to confirmation. The only writer of deliveries.
 
-A delivery is written in the transaction that decides it, claimed with a lease before its call, and settled after it. A lease that runs out
-means that we died during the call: the delivery is claimed again as uncertain, and looked up before anything is sent.
+A delivery is written in the transaction that decides it, claimed with a lease in the one that checks it once more, and settled after its
+call. Each change is a `Transition` (domain/deliveries.py), and is made where the delivery stands in one of its sources, by the worker
+that holds its lease where that is `sending`: `_move` is the fence. A lease that runs out means that we died during the call: the delivery
+is claimed again as uncertain, and looked up before anything is sent.
 """
 
 from __future__ import annotations
@@ -10,23 +12,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import sqlalchemy as sa
 
+from backhaul.domain import deliveries as domain
 from backhaul.domain.backoff import LEASE
+from backhaul.domain.deliveries import Transition
 from backhaul.domain.words import DeliveryKind, DeliveryState
-from backhaul.store.processes import is_gone
-from backhaul.store.tables import IS_UNSENT, deliveries, delivery_attempts
+from backhaul.points import reach
+from backhaul.store import bulk
+from backhaul.store.exceptions import end_exceptions_of
+from backhaul.store.processes import is_gone, this_process
+from backhaul.store.tables import IS_UNSENT, deliveries, delivery_attempts, quarantine
+from backhaul.store.transaction import Transaction
 from backhaul.store.types import Time
 
-_THROUGH = (DeliveryState.ACCEPTED, DeliveryState.CONFIRMED)
-_DISPENSABLE = (DeliveryKind.LOOP_NOTE.value, DeliveryKind.RMA_UPDATE.value)
-_OVER = (*_THROUGH, DeliveryState.REFUSED, DeliveryState.DEAD, DeliveryState.SUPERSEDED, DeliveryState.FAILED)
+_THROUGH = [state.value for state in domain.THROUGH]
+_OVER = [state.value for state in domain.OVER]
+_DISPENSABLE = [kind.value for kind in domain.DISPENSABLE]
+_SENDING, _PENDING = DeliveryState.SENDING.value, DeliveryState.PENDING.value
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A claimed delivery. `attempts` counts those before this one; `last_attempt_at` is the newest of them."""
+    """A claimed delivery: ours while `lease` holds. `attempts` counts its calls, this one included once it is begun."""
 
     delivery_id: int
     merchant: str
@@ -37,215 +47,196 @@ class Delivery:
     attempts: int
     is_uncertain: bool
     last_attempt_at: datetime | None
-    owner: str
+    effect_key: str
+    lease: str
 
 
-def claim(
-    connection: sa.Connection,
-    merchant: str,
-    owner: str,
-    now: datetime,
-    limit: int = 30,
-    kinds: Sequence[DeliveryKind] = tuple(DeliveryKind),
-) -> list[Delivery]:
-    """Take up to `limit` deliveries of one kind and warehouse that are due, in the caller's transaction.
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of a call or a look-up, for its row in `delivery_attempts`."""
 
-    Due is: its time has come, what it waits for is through (a note also when it was refused), and nobody holds its lease.
+    outcome: str
+    started_at: datetime
+    code: str | None = None
+    message: str | None = None
+
+
+# What is due
+
+
+def due_together(tx: Transaction, kinds: Sequence[DeliveryKind], warehouse: str | None, limit: int) -> list[Any]:
+    """The rows of up to `limit` deliveries that one call, or one look-up, could take now: of one kind and warehouse, certain or uncertain.
+
+    Due is: its time has come, nothing holds it, what it waits for is through, nobody has its lease, and no version of its return is in
+    quarantine. Rows of other workers are passed over.
     """
+    free = sa.or_(deliveries.c.state == _PENDING, sa.and_(deliveries.c.state == _SENDING, deliveries.c.lease_expires_at < tx.now))
+    where = [deliveries.c.merchant == tx.merchant, deliveries.c.kind.in_([kind.value for kind in kinds]), free]
+    if warehouse is not None:
+        where.append(deliveries.c.warehouse == warehouse)
     waited = deliveries.alias("waited")
-    free = sa.or_(
-        deliveries.c.state == DeliveryState.PENDING.value,
-        sa.and_(deliveries.c.state == DeliveryState.SENDING.value, deliveries.c.lease_expires_at < now),
-    )
     due = (
         sa.select(deliveries)
         .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
-        .where(deliveries.c.merchant == merchant, deliveries.c.kind.in_([kind.value for kind in kinds]), free, _is_clear(waited))
-        .where(deliveries.c.next_attempt_at <= now, IS_UNSENT.of(deliveries))
+        .where(*where, deliveries.c.held_by.is_(None), deliveries.c.next_attempt_at <= tx.now, IS_UNSENT.of(deliveries), _is_clear(waited))
+        .where(deliveries.c.return_id.not_in(_in_quarantine(tx.merchant)))
         .order_by(deliveries.c.delivery_id)
         .with_for_update(of=deliveries, skip_locked=True)
     )
-    first = connection.execute(due.limit(1)).one_or_none()
+    first = tx.connection.execute(due.limit(1)).one_or_none()
     if first is None:
         return []
-    of_one_call = due.where(deliveries.c.kind == first.kind, deliveries.c.warehouse == first.warehouse)
-    together = connection.execute(of_one_call.limit(limit)).all()
-    crashed = {row.delivery_id for row in together if _was_begun(row)}
-    for row in together:
-        if row.delivery_id in crashed:
-            _write_attempt(
-                connection, row, "crashed", None, "the program ended during the call", row.last_attempt_at or now, now, row.run_id
-            )
-    connection.execute(
-        sa.update(deliveries)
-        .where(deliveries.c.delivery_id.in_([row.delivery_id for row in together]))
-        .values(
-            is_uncertain=sa.or_(deliveries.c.is_uncertain, deliveries.c.delivery_id.in_(crashed)),
-            state=DeliveryState.SENDING.value,
-            lease_owner=owner,
-            lease_expires_at=now + LEASE,
-        )
-    )
-    return [
-        Delivery(
-            row.delivery_id,
-            row.merchant,
-            DeliveryKind(row.kind),
-            row.return_id,
-            row.warehouse,
-            row.payload,
-            row.attempts,
-            row.is_uncertain or row.delivery_id in crashed,
-            row.last_attempt_at,
-            owner,
-        )
-        for row in together
-    ]
+    alike = due.where(deliveries.c.kind == first.kind, deliveries.c.warehouse == first.warehouse)
+    found = tx.connection.execute(alike.limit(limit)).all()
+    return [row for row in found if _must_look_up(row) == _must_look_up(first)]
 
 
-def _was_begun(row: Any) -> bool:
-    """Whether a call may have been made under a lease that ran out; `begin_attempts` notes it, and renews the lease, before each call."""
-    is_left_over = row.state == DeliveryState.SENDING.value
-    return is_left_over and row.last_attempt_at is not None and row.last_attempt_at + LEASE >= row.lease_expires_at
+def _must_look_up(row: Any) -> bool:
+    return bool(row.is_uncertain) or row.state == _SENDING
 
 
 def _is_clear(waited: sa.FromClause) -> sa.ColumnElement[bool]:
     """What a delivery waits for is through. A note or an update may also have failed: a flag, or a newer update, does not depend on it."""
-    is_over = sa.and_(waited.c.kind.in_(_DISPENSABLE), waited.c.state.in_([state.value for state in _OVER]))
-    return sa.or_(deliveries.c.waits_for.is_(None), waited.c.state.in_([state.value for state in _THROUGH]), is_over)
+    is_over = sa.and_(waited.c.kind.in_(_DISPENSABLE), waited.c.state.in_(_OVER))
+    return sa.or_(deliveries.c.waits_for.is_(None), waited.c.state.in_(_THROUGH), is_over)
 
 
-def next_due(connection: sa.Connection, merchant: str) -> datetime | None:
-    """When the next delivery that waits only for its time falls due; None when there is none."""
+def upcoming(connection: sa.Connection, merchant: str, now: datetime) -> dict[tuple[DeliveryKind, str], datetime]:
+    """When the next delivery of each kind and warehouse falls due, of those that wait only for their time or were left by a dead worker."""
     waited = deliveries.alias("waited")
+    due_at = sa.case((deliveries.c.state == _SENDING, deliveries.c.lease_expires_at), else_=deliveries.c.next_attempt_at)
     query = (
-        sa.select(sa.func.min(deliveries.c.next_attempt_at, type_=Time()))
+        sa.select(deliveries.c.kind, deliveries.c.warehouse, sa.func.min(due_at, type_=Time()))
         .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
-        .where(
-            deliveries.c.merchant == merchant,
-            deliveries.c.state == DeliveryState.PENDING.value,
-            IS_UNSENT.of(deliveries),
-            _is_clear(waited),
-        )
+        .where(deliveries.c.merchant == merchant, deliveries.c.held_by.is_(None), IS_UNSENT.of(deliveries), _is_clear(waited))
+        .where(sa.or_(deliveries.c.state == _PENDING, deliveries.c.lease_expires_at < now))
+        .where(deliveries.c.return_id.not_in(_in_quarantine(merchant)))
+        .group_by(deliveries.c.kind, deliveries.c.warehouse)
     )
-    return connection.execute(query).scalar()
+    return {(DeliveryKind(kind), warehouse): at for kind, warehouse, at in connection.execute(query)}
 
 
-def expire_the_dead(connection: sa.Connection, merchant: str, now: datetime) -> None:
+def _in_quarantine(merchant: str) -> sa.Select[Any]:
+    """The returns that have a version in quarantine: nothing is sent on what may be wrong."""
+    return sa.select(quarantine.c.record_key).where(
+        quarantine.c.merchant == merchant, quarantine.c.source == "loop", quarantine.c.released_at.is_(None)
+    )
+
+
+def expire_the_dead(tx: Transaction) -> None:
     """End the leases of workers of this machine that are gone, so that what they held is taken up now and not when the lease runs out."""
-    sending = (deliveries.c.merchant == merchant) & (deliveries.c.state == DeliveryState.SENDING.value) & IS_UNSENT.of(deliveries)
-    owners = connection.execute(
-        sa.select(deliveries.c.lease_owner).where(sending, deliveries.c.lease_expires_at >= now).distinct()
-    ).scalars()
-    gone = [owner for owner in owners if owner and is_gone(owner.rpartition(":")[0])]
+    sending = (deliveries.c.merchant == tx.merchant) & (deliveries.c.state == _SENDING) & IS_UNSENT.of(deliveries)
+    query = sa.select(deliveries.c.lease_owner).where(sending, deliveries.c.lease_expires_at >= tx.now).distinct()
+    gone = [owner for owner in tx.connection.execute(query).scalars() if owner and is_gone(owner.rpartition(":")[0])]
     if gone:
         held = sending & deliveries.c.lease_owner.in_(gone)
-        connection.execute(sa.update(deliveries).where(held).values(lease_expires_at=now - timedelta(microseconds=1)))
+        tx.connection.execute(sa.update(deliveries).where(held).values(lease_expires_at=tx.now - timedelta(microseconds=1)))
 
 
-def take_back(connection: sa.Connection, merchant: str, now: datetime) -> list[str]:
-    """Make pending again what a worker that is gone had claimed and not begun, so that news may still change or drop it; returns whose."""
-    expire_the_dead(connection, merchant, now)
-    left_over = (deliveries.c.merchant == merchant) & (deliveries.c.state == DeliveryState.SENDING.value) & IS_UNSENT.of(deliveries)
-    rows = connection.execute(sa.select(deliveries).where(left_over, deliveries.c.lease_expires_at < now)).all()
-    unbegun = [row for row in rows if not _was_begun(row)]
-    if unbegun:
-        values = {"state": DeliveryState.PENDING.value, "lease_owner": None, "lease_expires_at": None}
-        which = left_over & deliveries.c.delivery_id.in_([row.delivery_id for row in unbegun])
-        connection.execute(sa.update(deliveries).where(which).values(values))
-    return [row.return_id for row in unbegun]
+# Between intent and answer
 
 
-def begin_attempts(connection: sa.Connection, delivery_ids: Sequence[int], owner: str, now: datetime) -> set[int]:
-    """Note that a call is about to be made, and hold the lease for it. Returns those that are still ours to send."""
-    held = (deliveries.c.delivery_id.in_(delivery_ids)) & (deliveries.c.lease_owner == owner)
-    values = {"attempts": deliveries.c.attempts + 1, "last_attempt_at": now, "lease_expires_at": now + LEASE}
-    return set(connection.execute(sa.update(deliveries).where(held).values(values).returning(deliveries.c.delivery_id)).scalars())
+def claim(tx: Transaction, rows: Sequence[Any]) -> list[Delivery]:
+    """Take the lease of due deliveries for one call, or for one look-up when they are uncertain; those that moved meanwhile are left out.
+
+    A call is begun here: it counts as an attempt from now on. One whose worker died in its call is uncertain.
+    """
+    lease = f"{this_process()}:{uuid4().hex[:8]}"
+    values: dict[str, Any] = {"lease_owner": lease, "lease_expires_at": tx.now + LEASE}
+    died = [row for row in rows if row.state == _SENDING]
+    is_call = not any(_must_look_up(row) for row in rows)
+    if is_call:
+        values |= {"attempts": deliveries.c.attempts + 1, "last_attempt_at": tx.now}
+    else:
+        values["is_uncertain"] = True
+    free = sa.and_(
+        deliveries.c.held_by.is_(None),
+        sa.or_(deliveries.c.state == _PENDING, deliveries.c.lease_expires_at < tx.now),
+    )
+    taken = {row.delivery_id: row for row in _move(tx, [row.delivery_id for row in rows], domain.CLAIM, values, only=free)}
+    for row in died:
+        if row.delivery_id in taken:
+            crashed = Attempt("crashed", row.last_attempt_at or tx.now, message="the program ended during the call")
+            write_attempt(tx, row.delivery_id, row.attempts, crashed)
+    reach("delivery.claimed")
+    return [_delivery(taken[row.delivery_id], lease) for row in rows if row.delivery_id in taken]
+
+
+def begin_alone(tx: Transaction, delivery: Delivery) -> Delivery | None:
+    """Begin another call, for one delivery of a call that was turned down as a whole; None when its lease was lost."""
+    values = {"attempts": deliveries.c.attempts + 1, "last_attempt_at": tx.now, "lease_expires_at": tx.now + LEASE}
+    held = (deliveries.c.delivery_id == delivery.delivery_id) & (deliveries.c.lease_owner == delivery.lease)
+    row = tx.connection.execute(sa.update(deliveries).where(held).values(values).returning(deliveries)).one_or_none()
+    return _delivery(row, delivery.lease) if row is not None else None
+
+
+def _delivery(row: Any, lease: str) -> Delivery:
+    return Delivery(
+        row.delivery_id,
+        row.merchant,
+        DeliveryKind(row.kind),
+        row.return_id,
+        row.warehouse,
+        row.payload,
+        row.attempts,
+        row.is_uncertain,
+        row.last_attempt_at,
+        row.effect_key,
+        lease,
+    )
 
 
 def settle(
-    connection: sa.Connection,
+    tx: Transaction,
     delivery: Delivery,
-    state: DeliveryState,
-    outcome: str,
+    transition: Transition,
+    attempt: Attempt,
     *,
-    started_at: datetime,
-    now: datetime,
-    run_id: str,
-    code: str | None = None,
-    message: str | None = None,
     is_uncertain: bool = False,
     next_attempt_at: datetime | None = None,
-) -> None:
-    """Write what came of an attempt, and its row in `delivery_attempts`. A delivery whose lease was lost in between keeps its state."""
-    values: dict[str, Any] = {
-        "state": state.value,
-        "is_uncertain": is_uncertain,
-        "code": code,
-        "message": message,
-        "lease_owner": None,
-        "lease_expires_at": None,
-    }
+) -> bool:
+    """Write what came of an attempt, and its row. False when the lease was lost in between: the delivery then stays as it is now."""
+    values: dict[str, Any] = {"is_uncertain": is_uncertain, "code": attempt.code, "message": attempt.message}
     if next_attempt_at is not None:
         values["next_attempt_at"] = next_attempt_at
-    if state in _THROUGH:
-        values["accepted_at"] = sa.func.coalesce(deliveries.c.accepted_at, sa.literal(now, Time()))
-    if state is DeliveryState.CONFIRMED:
-        values["confirmed_at"] = now
-    held = (deliveries.c.delivery_id == delivery.delivery_id) & (deliveries.c.lease_owner == delivery.owner)
-    connection.execute(sa.update(deliveries).where(held).values(values))
-    row = connection.execute(sa.select(deliveries).where(deliveries.c.delivery_id == delivery.delivery_id)).one()
-    _write_attempt(connection, row, outcome, code, message, started_at, now, run_id)
+    moved = _move(tx, [delivery.delivery_id], transition, values, lease=delivery.lease)
+    write_attempt(tx, delivery.delivery_id, delivery.attempts, attempt)
+    reach("delivery.settled")
+    return bool(moved)
 
 
-def count_attempts(connection: sa.Connection, delivery_ids: Sequence[int]) -> None:
-    """Count a look-up that failed like an attempt, so that one that can never succeed comes to an end."""
-    which = deliveries.c.delivery_id.in_(delivery_ids)
-    connection.execute(sa.update(deliveries).where(which).values(attempts=deliveries.c.attempts + 1))
+def give_back(tx: Transaction, delivery: Delivery, next_attempt_at: datetime, attempt: Attempt | None = None) -> None:
+    """Give a delivery back as if it had not been tried: its key was not accepted (`attempt` says so), or our own budget is empty."""
+    values: dict[str, Any] = {"next_attempt_at": next_attempt_at}
+    if not delivery.is_uncertain:  # an uncertain one was only looked up
+        values["attempts"] = deliveries.c.attempts - 1
+    _move(tx, [delivery.delivery_id], domain.TRY_LATER, values, lease=delivery.lease)
+    if attempt is not None:
+        write_attempt(tx, delivery.delivery_id, delivery.attempts, attempt)
+    reach("delivery.released")
 
 
-def note_attempt(
-    connection: sa.Connection, delivery: Delivery, outcome: str, message: str, started_at: datetime, now: datetime, run_id: str
-) -> None:
-    """Write the row of an attempt after which the delivery stands as it did."""
-    row = connection.execute(sa.select(deliveries).where(deliveries.c.delivery_id == delivery.delivery_id)).one()
-    _write_attempt(connection, row, outcome, None, message, started_at, now, run_id)
+def write_attempt(tx: Transaction, delivery_id: int, attempt_no: int, attempt: Attempt) -> None:
+    """Keep the row of an attempt."""
+    values = {
+        "merchant": tx.merchant,
+        "delivery_id": delivery_id,
+        "attempt_no": attempt_no,
+        "outcome": attempt.outcome,
+        "code": attempt.code,
+        "message": attempt.message,
+        "started_at": attempt.started_at,
+        "finished_at": tx.now,
+        "run_id": tx.run_id,
+    }
+    tx.connection.execute(sa.insert(delivery_attempts).values(values))
 
 
-def release_lease(connection: sa.Connection, delivery_ids: Sequence[int], next_attempt_at: datetime) -> None:
-    """Give deliveries back untried: nothing was sent, and none of their attempts is used up."""
-    values = {"state": DeliveryState.PENDING.value, "lease_owner": None, "lease_expires_at": None, "next_attempt_at": next_attempt_at}
-    connection.execute(sa.update(deliveries).where(deliveries.c.delivery_id.in_(delivery_ids)).values(values))
-
-
-def _write_attempt(
-    connection: sa.Connection,
-    row: Any,
-    outcome: str,
-    code: str | None,
-    message: str | None,
-    started_at: datetime,
-    now: datetime,
-    run_id: str,
-) -> None:
-    connection.execute(
-        sa.insert(delivery_attempts).values(
-            merchant=row.merchant,
-            delivery_id=row.delivery_id,
-            attempt_no=row.attempts,
-            outcome=outcome,
-            code=code,
-            message=message,
-            started_at=started_at,
-            finished_at=now,
-            run_id=run_id,
-        )
-    )
+# Without a call
 
 
 def enqueue(
-    connection: sa.Connection,
-    merchant: str,
+    tx: Transaction,
     kind: DeliveryKind,
     return_id: str,
     effect_key: str,
@@ -254,68 +245,147 @@ def enqueue(
     payload: str | None,
     waits_for: int | None,
     state: DeliveryState,
-    run_id: str,
-    now: datetime,
 ) -> int:
     """Owe a vendor a write. The same effect is owed once, ever: the row that is there already is returned."""
-    there = sa.select(deliveries.c.delivery_id).where(deliveries.c.merchant == merchant, deliveries.c.effect_key == effect_key)
-    found = connection.execute(there).scalar()
+    there = sa.select(deliveries.c.delivery_id).where(deliveries.c.merchant == tx.merchant, deliveries.c.effect_key == effect_key)
+    found = tx.connection.execute(there).scalar()
     if found is not None:
         return int(found)
     values: dict[str, Any] = {
-        "merchant": merchant,
+        "merchant": tx.merchant,
         "kind": kind.value,
         "return_id": return_id,
         "effect_key": effect_key,
         "state": state.value,
     }
     values |= {"warehouse": warehouse, "payload": payload, "waits_for": waits_for, "attempts": 0, "is_uncertain": False}
-    values |= {"next_attempt_at": now, "created_at": now, "run_id": run_id}
-    return int(connection.execute(sa.insert(deliveries).values(values).returning(deliveries.c.delivery_id)).scalar_one())
+    values |= {"owed_since": tx.now, "next_attempt_at": tx.now, "created_at": tx.now, "run_id": tx.run_id}
+    reach("delivery.enqueued")
+    return int(tx.connection.execute(sa.insert(deliveries).values(values).returning(deliveries.c.delivery_id)).scalar_one())
 
 
-_RETRIABLE = (DeliveryState.REFUSED, DeliveryState.FAILED, DeliveryState.DEAD)
+def change(tx: Transaction, delivery_id: int, transition: Transition, message: str | None = None) -> bool:
+    """Move a delivery by what news proves, or newer facts call for. One that is being sent is left to its worker: False."""
+    return bool(_move(tx, [delivery_id], transition, {"message": message}, only=deliveries.c.state != _SENDING))
 
 
-def retry(connection: sa.Connection, merchant: str, return_id: str, now: datetime) -> list[DeliveryKind]:
+def owe_again(
+    tx: Transaction,
+    delivery_id: int,
+    transition: Transition,
+    *,
+    payload: str | None,
+    held_by: str | None = None,
+    message: str | None = None,
+) -> bool:
+    """Have a delivery of which nothing was done say what is owed now, and be due unless something holds it."""
+    values: dict[str, Any] = {"payload": payload, "held_by": held_by, "message": message, "code": None, "next_attempt_at": tx.now}
+    values["owed_since"] = tx.now
+    return bool(_move(tx, [delivery_id], transition, values, only=deliveries.c.state != _SENDING))
+
+
+def _move(
+    tx: Transaction,
+    delivery_ids: Sequence[int],
+    transition: Transition,
+    values: dict[str, Any],
+    *,
+    lease: str | None = None,
+    only: sa.ColumnElement[bool] | None = None,
+) -> Sequence[Any]:
+    """The one statement that writes a delivery's state; returns the rows it moved.
+
+    The fence: the delivery stands in one of the transition's sources, and where a worker settles, that worker's lease is still on it.
+    """
+    where = [
+        deliveries.c.merchant == tx.merchant,
+        deliveries.c.delivery_id.in_(delivery_ids),
+        deliveries.c.state.in_(sorted(state.value for state in transition.sources)),
+    ]
+    if lease is not None:
+        where += [deliveries.c.state == _SENDING, deliveries.c.lease_owner == lease]
+    if only is not None:
+        where.append(only)
+    wanted: dict[str, Any] = {"state": transition.target.value, "lease_owner": None, "lease_expires_at": None} | values
+    if transition.target in domain.THROUGH:
+        wanted["accepted_at"] = sa.func.coalesce(deliveries.c.accepted_at, sa.literal(tx.now, Time()))
+    if transition.target is DeliveryState.CONFIRMED:
+        wanted |= {"confirmed_at": tx.now, "is_uncertain": False}
+    moved = tx.connection.execute(sa.update(deliveries).where(*where).values(wanted).returning(deliveries)).all()
+    if transition.target in (*domain.THROUGH, DeliveryState.SUPERSEDED):
+        for row in moved:
+            end_exceptions_of(tx, f"{row.kind}:{row.return_id}")
+    return moved
+
+
+# What a person may do
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A delivery that only a person sends again."""
+
+    merchant: str
+    return_id: str
+    kind: str
+    state: str
+    message: str | None
+
+
+def given_up(
+    connection: sa.Connection, merchant: str, *, return_ids: Sequence[str] | None = None, kinds: Sequence[str] | None = None
+) -> list[GivenUp]:
+    """The refused, failed and dead deliveries of a merchant, oldest first; of these returns and kinds, where any are named."""
+    query = sa.select(deliveries).where(_given_up(merchant, kinds)).order_by(deliveries.c.delivery_id)
+    rows = bulk.select_by_keys(connection, query, deliveries.c.return_id, return_ids) if return_ids else connection.execute(query)
+    return [GivenUp(row.merchant, row.return_id, row.kind, row.state, row.message) for row in rows]
+
+
+def _given_up(merchant: str, kinds: Sequence[str] | None) -> sa.ColumnElement[bool]:
+    where = (deliveries.c.merchant == merchant) & deliveries.c.state.in_([state.value for state in domain.GIVEN_UP])
+    return where & deliveries.c.kind.in_(kinds) if kinds else where
+
+
+def retry(tx: Transaction, return_id: str, kinds: Sequence[str] | None = None) -> list[DeliveryKind]:
     """Let an operator try again what was refused, failed or dead for a return; returns what that was.
 
     What may have been finished by hand since is looked up at the vendor before it is sent; a refused RMA is known not to be there.
     """
-    mine = (deliveries.c.merchant == merchant) & (deliveries.c.return_id == return_id)
-    given_up = mine & deliveries.c.state.in_([state.value for state in _RETRIABLE])
-    is_known = sa.and_(deliveries.c.kind.like("rma.%"), deliveries.c.state == DeliveryState.REFUSED.value)
-    values: dict[str, Any] = {
-        "state": DeliveryState.PENDING.value,
-        "attempts": 0,
-        "is_uncertain": sa.not_(is_known),
-        "next_attempt_at": now,
-        # What was refused or failed had its answer, so that no attempt of it is under way.
-        "last_attempt_at": sa.case((deliveries.c.state == DeliveryState.DEAD.value, deliveries.c.last_attempt_at)),
-    }
-    query = sa.update(deliveries).where(given_up).values(values).returning(deliveries.c.kind)
-    return [DeliveryKind(kind) for kind in connection.execute(query).scalars()]
+    query = sa.select(deliveries).where(_given_up(tx.merchant, kinds), deliveries.c.return_id == return_id)
+    retried = []
+    for row in tx.connection.execute(query.order_by(deliveries.c.delivery_id)).all():
+        is_known = row.kind.startswith("rma.") and row.state == DeliveryState.REFUSED.value
+        values: dict[str, Any] = {"is_uncertain": not is_known, "next_attempt_at": tx.now, "owed_since": tx.now, "accepted_at": None}
+        if row.state != DeliveryState.DEAD.value:  # it had its answer, so that no attempt of it is under way
+            values["last_attempt_at"] = None
+        _move(tx, [row.delivery_id], domain.RETRY, values)
+        retried.append(DeliveryKind(row.kind))
+    return retried
 
 
-def set_state(connection: sa.Connection, delivery_ids: Sequence[int], state: DeliveryState, message: str | None, now: datetime) -> None:
-    """Settle deliveries by what a vendor's news proves, without a call of ours."""
-    values: dict[str, Any] = {
-        "state": state.value,
-        "message": message,
-        "is_uncertain": False,
-        "lease_owner": None,
-        "lease_expires_at": None,
-    }
-    if state is DeliveryState.CONFIRMED:
-        values |= {"confirmed_at": now, "accepted_at": sa.func.coalesce(deliveries.c.accepted_at, sa.literal(now, Time()))}
-    connection.execute(sa.update(deliveries).where(deliveries.c.delivery_id.in_(delivery_ids)).values(values))
+# What hangs
 
 
-def unconfirmed_since(connection: sa.Connection, merchant: str, kinds: Sequence[DeliveryKind]) -> datetime | None:
-    """The earliest moment at which a delivery that is accepted but not confirmed was accepted."""
-    query = sa.select(deliveries.c.accepted_at).where(
-        deliveries.c.merchant == merchant,
-        deliveries.c.state == DeliveryState.ACCEPTED.value,
-        deliveries.c.kind.in_([kind.value for kind in kinds]),
+def stuck(connection: sa.Connection, merchant: str, since: datetime) -> list[Any]:
+    """Deliveries owed since before `since` that nothing holds and that wait for no other: kind, return, attempts and last message."""
+    waited = deliveries.alias("waited")
+    clear_since = sa.func.coalesce(waited.c.accepted_at, deliveries.c.owed_since, type_=Time())
+    query = (
+        sa.select(deliveries.c.kind, deliveries.c.return_id, deliveries.c.attempts, deliveries.c.message, deliveries.c.owed_since)
+        .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
+        .where(deliveries.c.merchant == merchant, IS_UNSENT.of(deliveries), deliveries.c.held_by.is_(None), _is_clear(waited))
+        .where(deliveries.c.owed_since < since, clear_since < since)
     )
-    return connection.execute(query.order_by(deliveries.c.accepted_at).limit(1)).scalar()
+    return list(connection.execute(query).all())
+
+
+def blocked(connection: sa.Connection, merchant: str) -> list[Any]:
+    """Deliveries that wait for one that is over and will not come through: kind, return, and the other's kind and state."""
+    waited = deliveries.alias("waited")
+    query = (
+        sa.select(deliveries.c.kind, deliveries.c.return_id, waited.c.kind.label("waits_for"), waited.c.state.label("because"))
+        .join(waited, waited.c.delivery_id == deliveries.c.waits_for)
+        .where(deliveries.c.merchant == merchant, IS_UNSENT.of(deliveries))
+        .where(waited.c.state.in_(_OVER), sa.not_(_is_clear(waited)))
+    )
+    return list(connection.execute(query).all())

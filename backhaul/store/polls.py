@@ -8,11 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from backhaul.domain.words import DeliveryKind
+from backhaul.domain.words import DeliveryKind, RmaStage
 from backhaul.store import bulk
 from backhaul.store.tables import IS_HELD, IS_OPEN_RMA, IS_UNCONFIRMED, decisions, deliveries, receipts, returns, rmas, watermarks
 
-_GONE = ("deleted", "cancelled", "closed")
+_OVER = (RmaStage.CLOSED.value, RmaStage.GONE.value)
 
 
 def keys_to_poll(
@@ -24,7 +24,7 @@ def keys_to_poll(
     `correction_days`. Where others announce (`is_announced_by_us` false), also every live open return without a known RMA.
     """
     mine = (rmas.c.merchant == merchant) & (rmas.c.warehouse == warehouse)
-    alive = sa.or_(rmas.c.rma_status.is_(None), rmas.c.rma_status.not_in(_GONE))
+    alive = sa.or_(rmas.c.rma_stage.is_(None), rmas.c.rma_stage.not_in(_OVER))
     open_rmas = sa.select(rmas.c.return_id, rmas.c.polled_at).where(mine, IS_OPEN_RMA.of(rmas), alive)
     corrected = (
         sa.select(rmas.c.return_id, rmas.c.polled_at)
@@ -59,9 +59,8 @@ def unseen_keys(connection: sa.Connection, merchant: str, warehouse: str) -> lis
 def _unseen(merchant: str, warehouse: str) -> sa.Select[Any]:
     return (
         sa.select(deliveries.c.return_id, sa.null().label("polled_at"))
-        .outerjoin(rmas, (rmas.c.merchant == deliveries.c.merchant) & (rmas.c.rma_key == deliveries.c.return_id))
         .where(deliveries.c.merchant == merchant, deliveries.c.warehouse == warehouse, deliveries.c.kind == DeliveryKind.RMA_CREATE.value)
-        .where(IS_UNCONFIRMED.of(deliveries), rmas.c.rma_key.is_(None))
+        .where(IS_UNCONFIRMED.of(deliveries))
     )
 
 

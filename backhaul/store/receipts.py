@@ -11,13 +11,15 @@ import sqlalchemy as sa
 
 from backhaul.domain import schema
 from backhaul.domain.keys import content_hash
+from backhaul.domain.words import RmaStage
 from backhaul.store import bulk
 from backhaul.store.quarantine import release
 from backhaul.store.tables import receipt_lines, receipts, returns, rmas
 
 _COLUMNS, _LINE_COLUMNS = schema.RECEIPTS.columns, schema.RECEIPT_LINES.columns
-_RMA = ("return_id", "rma_id", "rma_status", "is_terminal", "package_id", "return_type", "manifest_id", "version", "as_of")
+_RMA = ("return_id", "rma_id", "rma_status", "rma_stage", "is_terminal", "package_id", "return_type", "manifest_id", "version", "as_of")
 _RECEIPT = ("return_id", "event_status", "as_of", "delivered_at", "received_at", "closed_at")
+_DERIVED = {place for place, field in enumerate(schema.RECEIPTS.fields) if field.is_derived}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -44,7 +46,7 @@ class ReceiptRecord:
 
 def make_record(row: Sequence[Any], lines: Sequence[Sequence[Any]], body: str) -> ReceiptRecord:
     """A record of frame rows."""
-    flat = [*row]
+    flat = [value for place, value in enumerate(row) if place not in _DERIVED]
     for line in lines:
         flat.extend(line)
     return ReceiptRecord(row, dict(zip(_COLUMNS, row, strict=False)), lines, body, content_hash(flat))
@@ -58,9 +60,14 @@ class KnownRma:
     content_hash: str
     first_seen_at: datetime
 
-    def is_news(self, record: ReceiptRecord) -> bool:
-        """Whether a record says anything that is not known, and is not older than what is."""
+    def is_news(self, record: ReceiptRecord, warehouse: str) -> bool:
+        """Whether a record says anything that is not known, and is not older than what is.
+
+        Of a return that moved to another warehouse, what the old one says of its withdrawn RMA is no news any more.
+        """
         if record.content_hash == self.content_hash:
+            return False
+        if warehouse != self.values["warehouse"] and record.values["rma_stage"] == RmaStage.GONE:
             return False
         if not record.values["has_lines"]:  # a carrier's event says nothing of the record itself
             return self.values["rma_status"] is None
@@ -85,7 +92,7 @@ def load_receipts(
         if record.rma_key not in newest or _weight(record) >= _weight(newest[record.rma_key]):
             newest[record.rma_key] = record
     known = known_rmas(connection, merchant, list(newest))
-    news = [record for key, record in newest.items() if key not in known or known[key].is_news(record)]
+    news = [record for key, record in newest.items() if key not in known or known[key].is_news(record, warehouse)]
     if not news:
         return []
     columns = ("merchant", "warehouse", "content_hash", "first_seen_at", "run_id", "rma_key", *_RMA)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any
 from uuid import uuid4
 
@@ -32,11 +33,13 @@ class Run:
     flow_run_id: str | None = None
     window: Window | None = None
     counts: dict[str, int] = field(default_factory=dict)
+    _counting: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def add(self, name: str, count: int = 1) -> None:
-        """Count something that this run did."""
+        """Count something that this run did. Thread-safe."""
         if count:
-            self.counts[name] = self.counts.get(name, 0) + count
+            with self._counting:
+                self.counts[name] = self.counts.get(name, 0) + count
 
     def count(self, name: str) -> int:
         """How many of something this run did."""

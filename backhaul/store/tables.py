@@ -106,7 +106,10 @@ return_versions = Table(
     Column("run_id", Text, nullable=False),
 )
 
-_RMA_FIELDS = ("return_id", "rma_id", "rma_status", "is_terminal", "package_id", "return_type", "manifest_id", "version", "as_of")
+_RMA_FIELDS = (
+    *("return_id", "rma_id", "rma_status", "rma_stage", "is_terminal"),
+    *("package_id", "return_type", "manifest_id", "version", "as_of"),
+)
 _RECEIPT_FIELDS = ("return_id", "event_status", "as_of", "delivered_at", "received_at", "closed_at")
 
 rmas = Table(
@@ -212,6 +215,8 @@ deliveries = Table(
     Column("waits_for", Id, comment="The delivery that must be through before this one is sent."),
     Column("attempts", Integer, nullable=False),
     Column("is_uncertain", Boolean, nullable=False, comment="The last attempt may have had its effect: look before sending again."),
+    Column("held_by", Text, comment="What keeps it from being sent, such as a review in Loop; null when nothing does."),
+    Column("owed_since", Time, nullable=False, comment="When it came to be owed, or to be owed again."),
     Column("next_attempt_at", Time, nullable=False),
     Column("last_attempt_at", Time),
     Column("lease_owner", Text),
@@ -235,7 +240,12 @@ delivery_attempts = Table(
     Column("merchant", Text, nullable=False),
     Column("delivery_id", Id, nullable=False),
     Column("attempt_no", Integer, nullable=False),
-    Column("outcome", Text, nullable=False, comment="accepted, adopted, refused, failed, retry, uncertain, crashed or waiting."),
+    Column(
+        "outcome",
+        Text,
+        nullable=False,
+        comment="accepted, refused, retry, uncertain, …; of a look-up adopted, waiting, …",
+    ),
     Column("code", Text),
     Column("message", Text),
     Column("started_at", Time, nullable=False),
@@ -352,6 +362,17 @@ reason_codes = Table(
     _merchant(),
     Column("reason", Text, primary_key=True, comment="The reason as Loop says it, in lower case."),
     Column("code", Text, nullable=False, comment="The warehouse's code for it."),
+)
+
+circuits = Table(
+    "circuits",
+    metadata,
+    _merchant(),
+    Column("vendor", Text, primary_key=True),
+    Column("failures", Integer, nullable=False, comment="Calls in a row that failed for a passing reason."),
+    Column("opened_at", Time, comment="Since when the vendor is left alone; null while the circuit is closed."),
+    Column("probe_at", Time, comment="When the next call is tried."),
+    Column("why", Text, comment="The last failure."),
 )
 
 # PostgreSQL only, and apart from the data: it changes with every call to a vendor, and a crash may empty it.

@@ -9,19 +9,21 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from backhaul.domain.announce import draft_from_json
-from backhaul.domain.plan import Line, NewDelivery, Owed, Plan, ReturnFacts, Rma, Standing, Terms, plan, units_of
+from backhaul.domain.deliveries import AMEND, BINDING, CONFIRM, FAIL, REVIVE, SHELVE, SUPERSEDE, Owed
+from backhaul.domain.plan import Line, NewDelivery, Plan, ReturnFacts, Rma, Standing, Terms, plan, units_of
 from backhaul.domain.policy import Decision, Policy
 from backhaul.domain.reasons import Reasons
-from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, ExceptionKind, LoopState
+from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, ExceptionKind, LoopState, RmaStage
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 LIVE = Terms(Policy(), Reasons({"Too small": "tooSmall"}), "live", must_close=False)
-OPEN_RMA = Rma("open", False, "LOOP-501", None, None, NOW, ())
+OPEN_RMA = Rma("masonhub", RmaStage.ANNOUNCED, "LOOP-501", None, None, NOW, ())
 
 
 def facts(**changes: object) -> ReturnFacts:
     base = ReturnFacts(
         return_id="501",
+        warehouse="masonhub",
         loop_state=LoopState.OPEN,
         first_state=LoopState.OPEN,
         order_name="#1001",
@@ -38,7 +40,7 @@ def facts(**changes: object) -> ReturnFacts:
 
 
 def received(*units: tuple[str, str, int]) -> Rma:
-    return Rma("received", True, "LOOP-501", NOW, None, NOW, units)
+    return Rma("masonhub", RmaStage.RECEIVED, "LOOP-501", NOW, None, NOW, units)
 
 
 ALL_AVAILABLE = received(("TEE", "available", 2), ("CAP", "available", 1))
@@ -46,7 +48,12 @@ ONE_DAMAGED = received(("TEE", "available", 2), ("CAP", "damaged", 1))
 
 
 def owed(kind: DeliveryKind, state: DeliveryState, *, payload: str | None = None, is_uncertain: bool = False, number: int = 1) -> Owed:
-    return Owed(number, kind, state, payload, is_uncertain)
+    return Owed(number, kind, state, payload, is_uncertain, "masonhub")
+
+
+def done(kind: DeliveryKind) -> Owed:
+    """A delivery that the vendor took and has shown since."""
+    return owed(kind, DeliveryState.CONFIRMED, number=9)
 
 
 def kinds(result: Plan) -> list[DeliveryKind]:
@@ -117,7 +124,7 @@ def test_a_create_whose_answer_was_lost_is_not_changed_under_its_feet() -> None:
 
 
 def test_lines_edited_after_receiving_began_become_an_exception_and_no_call() -> None:
-    in_receiving = replace(OPEN_RMA, status="in-receiving")
+    in_receiving = replace(OPEN_RMA, stage=RmaStage.RECEIVING)
     edited = (Line("1", "TEE", "Too small"),)
     result = plan(facts(owed=(announced(),), rma=in_receiving, lines=edited), LIVE, NOW)
     assert result.deliveries == []
@@ -133,7 +140,7 @@ def test_a_return_cancelled_before_its_rma_was_sent_is_never_announced() -> None
     unsent = announced(state=DeliveryState.PENDING)
     result = plan(facts(loop_state=LoopState.CANCELLED, owed=(unsent,)), LIVE, NOW)
     assert result.deliveries == []
-    assert [change.state for change in result.changes] == [DeliveryState.SUPERSEDED]
+    assert [change.transition for change in result.changes] == [SUPERSEDE]
 
 
 def test_a_return_closed_by_a_person_leaves_its_rma() -> None:
@@ -157,29 +164,29 @@ def after_process(state: LoopState, delivery: Owed, rma: Rma = ALL_AVAILABLE) ->
 def test_a_process_is_confirmed_when_loop_shows_the_return_closed() -> None:
     sent = owed(DeliveryKind.LOOP_PROCESS, DeliveryState.ACCEPTED, number=2)
     changes = after_process(LoopState.CLOSED, sent).changes
-    assert [(change.delivery_id, change.state) for change in changes] == [(2, DeliveryState.CONFIRMED)]
+    assert [(change.delivery_id, change.transition) for change in changes] == [(2, CONFIRM)]
 
 
 def test_a_process_that_ends_in_review_has_failed() -> None:
     sent = owed(DeliveryKind.LOOP_PROCESS, DeliveryState.ACCEPTED, number=2)
-    assert [change.state for change in after_process(LoopState.REVIEW, sent).changes] == [DeliveryState.FAILED]
+    assert [change.transition for change in after_process(LoopState.REVIEW, sent).changes] == [FAIL]
 
 
 def test_a_process_whose_answer_was_lost_is_adopted_when_loop_shows_closed() -> None:
     lost = owed(DeliveryKind.LOOP_PROCESS, DeliveryState.PENDING, is_uncertain=True, number=2)
-    assert [change.state for change in after_process(LoopState.CLOSED, lost).changes] == [DeliveryState.CONFIRMED]
+    assert [change.transition for change in after_process(LoopState.CLOSED, lost).changes] == [CONFIRM]
 
 
 def test_a_process_whose_answer_was_lost_on_a_return_the_customer_cancelled_is_superseded() -> None:
     lost = owed(DeliveryKind.LOOP_PROCESS, DeliveryState.PENDING, is_uncertain=True, number=2)
     for state in (LoopState.CANCELLED, LoopState.EXPIRED):
-        assert [change.state for change in after_process(state, lost).changes if change.delivery_id == 2] == [DeliveryState.SUPERSEDED]
+        assert [change.transition for change in after_process(state, lost).changes if change.delivery_id == 2] == [SUPERSEDE]
 
 
 def test_a_person_who_acts_first_supersedes_our_process() -> None:
-    for state in (LoopState.CLOSED, LoopState.REVIEW, LoopState.CANCELLED, LoopState.EXPIRED):
+    for state in (LoopState.CLOSED, LoopState.CANCELLED, LoopState.EXPIRED):
         unsent = owed(DeliveryKind.LOOP_PROCESS, DeliveryState.PENDING, number=2)
-        assert [change.state for change in after_process(state, unsent).changes if change.delivery_id == 2] == [DeliveryState.SUPERSEDED]
+        assert [change.transition for change in after_process(state, unsent).changes if change.delivery_id == 2] == [SUPERSEDE]
 
 
 def test_a_correction_after_process_is_an_exception_and_no_second_process() -> None:
@@ -195,11 +202,15 @@ def test_the_same_receipt_under_another_policy_is_no_correction() -> None:
     units = units_of(plan(facts(rma=extra), LIVE, NOW).match)
     taken = Standing(Decision(DecisionKind.PROCESS), units, units, NOW)
     strict = replace(LIVE, policy=Policy(unexpected="flag"))
-    assert plan(facts(rma=extra, standing=taken, loop_state=LoopState.CLOSED), strict, NOW).exceptions == {}
+    assert (
+        plan(facts(rma=extra, standing=taken, loop_state=LoopState.CLOSED, owed=(done(DeliveryKind.LOOP_PROCESS),)), strict, NOW).exceptions
+        == {}
+    )
 
 
 def test_a_flag_that_turns_out_clean_is_an_exception() -> None:
-    result = plan(facts(rma=ALL_AVAILABLE, standing=standing(DecisionKind.FLAG, "damaged"), loop_state=LoopState.REVIEW), LIVE, NOW)
+    flagged = facts(rma=ALL_AVAILABLE, standing=standing(DecisionKind.FLAG, "damaged"), loop_state=LoopState.REVIEW)
+    result = plan(replace(flagged, owed=(done(DeliveryKind.LOOP_FLAG),)), LIVE, NOW)
     assert ExceptionKind.CLEAN_AFTER_FLAG in result.exceptions
 
 
@@ -213,12 +224,12 @@ def test_an_unknown_condition_is_held_and_reported() -> None:
 loop_states = st.sampled_from(LoopState)
 conditions = st.sampled_from(["available", "damaged", "pending"])
 units = st.lists(st.tuples(st.sampled_from(["TEE", "CAP", "SOCK"]), conditions, st.integers(0, 3)), max_size=6).map(tuple)
-statuses = st.sampled_from(["open", "received"])
-rmas = st.none() | st.builds(lambda status, units: Rma(status, status == "received", None, NOW, None, NOW, units), statuses, units)
+stages = st.sampled_from([RmaStage.ANNOUNCED, RmaStage.RECEIVED])
+rmas = st.none() | st.builds(lambda stage, units: Rma("masonhub", stage, None, NOW, None, NOW, units), stages, units)
 
 
 def as_owed(new: NewDelivery, number: int) -> Owed:
-    return Owed(number, new.kind, new.state, new.payload, is_uncertain=False)
+    return Owed(number, new.kind, new.state, new.payload, is_uncertain=False, warehouse="masonhub")
 
 
 @given(state=loop_states, rma=rmas, mode=st.sampled_from(["live", "shadow"]))
@@ -237,25 +248,148 @@ def test_the_same_facts_call_for_nothing_new_a_second_time(state: LoopState, rma
     assert (second.decision, units_of(second.match)) == (first.decision, counted)
 
 
-@given(history=st.lists(st.tuples(loop_states, rmas), min_size=1, max_size=8))
-def test_whatever_happens_loop_is_owed_one_process_or_one_flag_at_most(history: list[tuple[LoopState, Rma | None]]) -> None:
-    current = facts()
-    for state, rma in history:
+@given(history=st.lists(st.tuples(loop_states, rmas, st.booleans()), min_size=1, max_size=8))
+def test_whatever_happens_what_loop_is_sent_is_one_process_or_one_flag_and_follows_from_the_facts_of_its_moment(
+    history: list[tuple[LoopState, Rma | None, bool]],
+) -> None:
+    current, sent = facts(), []
+    for state, rma, is_delivered in history:
         current = replace(current, loop_state=state, rma=rma)
         result = plan(current, LIVE, NOW)
-        started = len(current.owed)
-        new = tuple(as_owed(delivery, started + number) for number, delivery in enumerate(result.deliveries, start=1))
-        settled = {change.delivery_id: change.state for change in result.changes}
-        kept = tuple(replace(one, state=settled.get(one.delivery_id, one.state)) for one in current.owed)
-        taken = current.standing.units if current.standing and current.standing.decision == result.decision else units_of(result.match)
-        current = replace(current, owed=kept + new, standing=Standing(result.decision, taken, units_of(result.match), NOW))
-        told = [one.kind for one in current.owed if one.kind in (DeliveryKind.LOOP_PROCESS, DeliveryKind.LOOP_FLAG)]
-        assert len(told) <= 1
-        if DeliveryKind.LOOP_PROCESS in (delivery.kind for delivery in result.deliveries):
-            assert result.match.available == result.match.expected
+        new = tuple(as_owed(delivery, len(current.owed) + place) for place, delivery in enumerate(result.deliveries, start=1))
+        moved = {change.delivery_id: change for change in result.changes}
+        kept = tuple(
+            replace(one, state=moved[one.delivery_id].transition.target, held_by=moved[one.delivery_id].held_by)
+            if one.delivery_id in moved
+            else one
+            for one in current.owed
+        )
+        owed_now = kept + new
+        if is_delivered:
+            ready = [one for one in owed_now if one.kind in BINDING and one.is_undone and one.held_by is None]
+            assert len(ready) <= 1
+            for one in ready:
+                sent.append(one.kind)
+                assert state is LoopState.OPEN
+                if one.kind is DeliveryKind.LOOP_PROCESS:
+                    assert result.match.available == result.match.expected
+                else:
+                    assert result.decision.kind is DecisionKind.FLAG
+            owed_now = tuple(replace(one, state=DeliveryState.ACCEPTED) if one in ready else one for one in owed_now)
+        current = replace(current, owed=owed_now, standing=Standing(result.decision, units_of(result.match), units_of(result.match), NOW))
+        assert len(sent) <= 1
 
 
 def test_a_parcel_that_arrives_for_a_cancelled_return_asks_for_a_person() -> None:
     result = plan(facts(loop_state=LoopState.CANCELLED, owed=(announced(),), rma=ALL_AVAILABLE), LIVE, NOW)
     assert result.deliveries == []
     assert ExceptionKind.CANCEL_AFTER_RECEIVING in result.exceptions
+
+
+def pending(kind: DeliveryKind, number: int = 2, **more: object) -> Owed:
+    return replace(owed(kind, DeliveryState.PENDING, number=number), **more)  # type: ignore[arg-type]
+
+
+def with_process(process: Owed, **changes: object) -> Plan:
+    """What follows for a return whose process was decided, and stands like this in the outbox."""
+    decided = facts(owed=(announced(), process), rma=ALL_AVAILABLE, standing=standing(DecisionKind.PROCESS))
+    return plan(replace(decided, **changes), LIVE, NOW)  # type: ignore[arg-type]
+
+
+def moves(result: Plan) -> list[tuple[int, str]]:
+    return [(change.delivery_id, change.transition.name) for change in result.changes]
+
+
+def test_a_correction_before_the_process_was_sent_decides_anew_and_flags() -> None:
+    result = with_process(pending(DeliveryKind.LOOP_PROCESS), rma=ONE_DAMAGED)
+    assert result.decision.kind is DecisionKind.FLAG
+    assert moves(result) == [(2, "supersede")]
+    assert kinds(result) == [DeliveryKind.LOOP_NOTE, DeliveryKind.LOOP_FLAG]
+    assert result.changes[0].message == "decided process; the receipt would now decide flag (damaged)"
+
+
+def test_a_line_added_before_the_process_was_sent_waits_for_its_unit() -> None:
+    added = (*facts().lines, Line("4", "SOCK", None))
+    result = with_process(pending(DeliveryKind.LOOP_PROCESS), lines=added)
+    assert (result.decision.kind, moves(result)) == (DecisionKind.FLAG, [(2, "supersede")])
+
+
+def test_a_process_that_may_have_had_its_effect_binds_its_decision() -> None:
+    result = with_process(pending(DeliveryKind.LOOP_PROCESS, is_uncertain=True), rma=ONE_DAMAGED)
+    assert (result.decision.kind, moves(result), result.deliveries) == (DecisionKind.PROCESS, [], [])
+    assert ExceptionKind.CORRECTION_AFTER_PROCESS in result.exceptions
+
+
+def test_a_process_that_is_being_sent_binds_its_decision() -> None:
+    result = with_process(owed(DeliveryKind.LOOP_PROCESS, DeliveryState.SENDING, number=2), rma=ONE_DAMAGED)
+    assert (result.decision.kind, moves(result)) == (DecisionKind.PROCESS, [])
+
+
+def test_what_was_superseded_is_owed_again_when_the_facts_call_for_it_again() -> None:
+    result = with_process(owed(DeliveryKind.LOOP_PROCESS, DeliveryState.SUPERSEDED, number=2))
+    assert [(change.delivery_id, change.transition) for change in result.changes] == [(2, REVIVE)]
+
+
+def test_a_review_in_loop_holds_what_is_not_sent_and_drops_nothing() -> None:
+    result = with_process(pending(DeliveryKind.LOOP_PROCESS), loop_state=LoopState.REVIEW)
+    assert (result.decision.kind, result.decision.reasons) == (DecisionKind.HOLD, ("loop_review",))
+    assert [(change.delivery_id, change.transition, change.held_by) for change in result.changes] == [(2, AMEND, "loop_review")]
+    again = with_process(pending(DeliveryKind.LOOP_PROCESS, held_by="loop_review"))
+    assert [(change.transition, change.held_by) for change in again.changes] == [(AMEND, None)]
+
+
+def test_while_the_newest_receipt_is_in_quarantine_nothing_is_decided_on_the_older_one() -> None:
+    result = with_process(pending(DeliveryKind.LOOP_PROCESS), receipt_quarantine="AIR-001: more was restocked than received")
+    assert (result.decision.kind, moves(result)) == (DecisionKind.WAIT, [(2, "supersede")])
+    assert ExceptionKind.RECEIPT_QUARANTINED in result.exceptions
+
+
+def test_a_flag_whose_reasons_changed_before_its_note_was_sent_says_the_new_ones() -> None:
+    first = plan(facts(owed=(announced(),), rma=ONE_DAMAGED), LIVE, NOW)
+    note = pending(DeliveryKind.LOOP_NOTE, payload=first.deliveries[0].payload)
+    flag = pending(DeliveryKind.LOOP_FLAG, number=3)
+    worse = received(("TEE", "damaged", 2), ("CAP", "damaged", 1))
+    result = plan(facts(owed=(announced(), note, flag), rma=worse, standing=standing(DecisionKind.FLAG, "damaged")), LIVE, NOW)
+    [change] = result.changes
+    assert (change.delivery_id, change.transition) == (2, AMEND)
+    assert "3 of 3" in (change.payload or "")
+
+
+def test_a_merchant_that_goes_to_shadow_keeps_what_was_not_sent_as_shadow() -> None:
+    decided = facts(owed=(announced(), pending(DeliveryKind.LOOP_PROCESS)), rma=ALL_AVAILABLE, standing=standing(DecisionKind.PROCESS))
+    result = plan(decided, replace(LIVE, mode="shadow"), NOW)
+    assert [(change.delivery_id, change.transition) for change in result.changes] == [(2, SHELVE)]
+
+
+def test_a_return_that_opens_again_before_its_withdrawal_was_sent_keeps_its_rma() -> None:
+    result = plan(facts(owed=(announced(), pending(DeliveryKind.RMA_CANCEL)), rma=OPEN_RMA), LIVE, NOW)
+    assert (moves(result), result.deliveries) == ([(2, "supersede")], [])
+
+
+def test_a_return_that_opens_again_after_its_rma_was_withdrawn_is_announced_anew() -> None:
+    gone = replace(OPEN_RMA, stage=RmaStage.GONE)
+    withdrawn = facts(owed=(announced(), done(DeliveryKind.RMA_CANCEL)), rma=gone)
+    [create] = plan(withdrawn, LIVE, NOW).deliveries
+    assert (create.kind, create.key) == (DeliveryKind.RMA_CREATE, "rma.create:501:2")
+    assert plan(replace(withdrawn, loop_state=LoopState.EXPIRED), LIVE, NOW).deliveries == []
+
+
+def test_a_return_whose_destination_changes_is_withdrawn_here_and_announced_there() -> None:
+    moved = facts(warehouse="airhouse", owed=(announced(),), rma=OPEN_RMA)
+    [cancel] = plan(moved, LIVE, NOW).deliveries
+    assert (cancel.kind, cancel.warehouse) == (DeliveryKind.RMA_CANCEL, "masonhub")
+    gone = replace(moved, owed=(announced(), done(DeliveryKind.RMA_CANCEL)), rma=replace(OPEN_RMA, stage=RmaStage.GONE))
+    [create] = plan(gone, LIVE, NOW).deliveries
+    assert (create.kind, create.key, create.warehouse) == (DeliveryKind.RMA_CREATE, "rma.create:501:2", None)
+
+
+def test_a_destination_that_changes_after_receiving_began_asks_for_a_person() -> None:
+    result = plan(facts(warehouse="airhouse", owed=(announced(),), rma=replace(OPEN_RMA, stage=RmaStage.RECEIVING)), LIVE, NOW)
+    assert result.deliveries == []
+    assert "airhouse" in result.exceptions[ExceptionKind.EDIT_AFTER_RECEIVING]
+
+
+def test_an_update_waits_for_the_one_before_it() -> None:
+    result = plan(facts(owed=(announced(state=DeliveryState.ACCEPTED),), tracking_number="94001", rma=OPEN_RMA), LIVE, NOW)
+    [update] = result.deliveries
+    assert update.waits_for == 1

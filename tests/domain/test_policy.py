@@ -31,10 +31,10 @@ def facts(
     is_rma_refused: bool = False,
     received_at: datetime | None = NOW - timedelta(hours=1),
     first_seen_at: datetime = NOW - timedelta(hours=1),
-    standing: Decision | None = None,
+    bound: Decision | None = None,
 ) -> Facts:
     found = match(lines, count_units(rows or []), is_terminal)
-    return Facts(state, found, is_rma_refused, is_terminal, received_at, first_seen_at, standing)
+    return Facts(state, found, is_rma_refused, is_terminal, received_at, first_seen_at, bound)
 
 
 def verdict(given: Facts, policy: Policy = RECORD, now: datetime = NOW) -> tuple[str, tuple[str, ...]]:
@@ -46,16 +46,11 @@ CLEAN: Rows = [("TEE", "available", 2)]
 
 
 @pytest.mark.parametrize("kind", [DecisionKind.PROCESS, DecisionKind.FLAG])
-def test_a_process_or_flag_stands_whatever_comes_after(kind: DecisionKind) -> None:
-    standing = Decision(kind, ("damaged",) if kind == DecisionKind.FLAG else ())
+def test_a_process_or_flag_that_its_call_binds_stands_whatever_comes_after(kind: DecisionKind) -> None:
+    bound = Decision(kind, ("damaged",) if kind == DecisionKind.FLAG else ())
     for state in LoopState:
         for rows in ([], CLEAN, [("TEE", "damaged", 2)]):
-            assert decide(facts(rows, state=state, standing=standing, is_rma_refused=True), RECORD, NOW) == standing
-
-
-@pytest.mark.parametrize("kind", [DecisionKind.WAIT, DecisionKind.HOLD, DecisionKind.SKIP])
-def test_a_wait_hold_or_skip_is_decided_anew(kind: DecisionKind) -> None:
-    assert verdict(facts(CLEAN, standing=Decision(kind))) == ("process", ())
+            assert decide(facts(rows, state=state, bound=bound, is_rma_refused=True), RECORD, NOW) == bound
 
 
 @pytest.mark.parametrize("state", ["closed", "cancelled", "expired"])
@@ -155,7 +150,7 @@ def test_facts_whose_match_was_made_for_another_state_of_the_rma_are_refused() -
 
 
 def test_a_receipt_is_judged_without_regard_to_loop_once_we_have_acted() -> None:
-    acted = facts([("TEE", "damaged", 2)], state=LoopState.CLOSED, standing=Decision(DecisionKind.PROCESS))
+    acted = facts([("TEE", "damaged", 2)], state=LoopState.CLOSED, bound=Decision(DecisionKind.PROCESS))
     assert decide_on_receipt(acted, RECORD, NOW) == Decision(DecisionKind.FLAG, ("damaged",))
     assert decide_on_receipt(facts(CLEAN, state=LoopState.REVIEW), RECORD, NOW) == Decision(DecisionKind.PROCESS)
 
@@ -191,7 +186,7 @@ def test_the_difference_is_told_with_both_decisions_and_their_reasons() -> None:
 def test_the_policys_hash_changes_with_every_setting_and_with_nothing_else() -> None:
     policies = [Policy(), Policy(unexpected="flag"), Policy(pending_hold_days=6), Policy(announce="off")]
     assert len({policy.hash for policy in policies}) == len(policies)
-    assert Policy("record", 5, "on_created").hash == Policy().hash == "318d246960fd64fa"
+    assert Policy("record", 5, "on_created").hash == Policy().hash == "e373020ca89dde57"
 
 
 policies = st.builds(Policy, unexpected=st.sampled_from(["record", "flag"]), pending_hold_days=st.integers(0, 7))
@@ -247,7 +242,7 @@ def test_a_decision_to_act_survives_every_later_receipt(lines: list[LineToMatch]
     first = decide(facts(rows, lines), policy, NOW)
     standing = first
     for number, receipt in enumerate(later):
-        standing = decide(facts(receipt, lines, standing=standing), policy, NOW + timedelta(days=number))
+        standing = decide(facts(receipt, lines, bound=standing), policy, NOW + timedelta(days=number))
     if first.kind in (DecisionKind.PROCESS, DecisionKind.FLAG):
         assert standing == first
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backhaul.domain.backoff import LEASE, MAX_ATTEMPTS, next_delay
+from backhaul.domain.backoff import LEASE, next_delay
 from backhaul.domain.reasons import Reasons
 from backhaul.domain.schema import CONDITIONS, LOOP_STATES
 from backhaul.domain.words import REMEDIES, Condition, ExceptionKind, LineOutcome, LoopState
@@ -55,7 +55,7 @@ def test_a_table_that_contradicts_itself_is_refused() -> None:
 def test_delays_double_from_two_seconds_up_to_five_minutes() -> None:
     shortest = [next_delay(attempt, lambda: 0.0).total_seconds() for attempt in range(1, 10)]
     assert shortest == [2, 4, 8, 16, 32, 64, 128, 150, 150]
-    assert next_delay(MAX_ATTEMPTS, lambda: 1.0) == timedelta(minutes=5)
+    assert next_delay(12, lambda: 1.0) == timedelta(minutes=5)
     assert timedelta(seconds=60) == LEASE
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from backhaul.domain.words import DeliveryKind
-from backhaul.store import outbox
 from tests.e2e.house import House, prepare
 
 SETTLE = timedelta(seconds=900)
@@ -75,32 +73,43 @@ def test_a_process_that_never_reached_loop_is_sent_again_only_after_it_had_time_
     house.sync()
     assert house.effects("loop.process", decided) == 1
     assert house.outcome(decided) == ("process", [], "processed")
-    assert house.attempts(decided, "loop.process") == ["uncertain", "accepted"]
+    assert house.attempts(decided, "loop.process") == ["uncertain", "nothing_done", "accepted"]
 
 
-@pytest.mark.parametrize("act", ["close", "cancel", "flag"])
-def test_a_person_who_acts_in_loop_first_makes_the_process_superseded(house: House, decided: str, act: str) -> None:
+@pytest.mark.parametrize(("act", "reason"), [("close", "loop_closed"), ("cancel", "loop_cancelled")])
+def test_a_person_who_ends_the_return_in_loop_first_makes_the_process_superseded(house: House, decided: str, act: str, reason: str) -> None:
     getattr(house.world, f"{act}_return")("acme", decided)
     house.sync()
     assert house.state(decided, "loop.process") == "superseded"
     assert house.effects("loop.process", decided) == 0
-    assert house.outcome(decided) == ("process", [], "ended")
+    assert house.outcome(decided) == ("skip", [reason], "ended")
     assert house.attempts(decided, "loop.process") == []
 
 
-@pytest.mark.parametrize("act", ["close", "flag"])
-def test_a_person_who_acts_first_wins_over_a_claim_that_was_never_begun(house: House, decided: str, act: str) -> None:
-    with house.store.write() as connection:  # a worker claims it and dies
-        claimed = outbox.claim(connection, "acme", "elsewhere:1:abc", datetime.now(UTC), kinds=[DeliveryKind.LOOP_PROCESS])
-    assert decided in [delivery.return_id for delivery in claimed]
-    getattr(house.world, f"{act}_return")("acme", decided)
+def test_a_review_in_loop_holds_the_process_and_open_again_it_is_sent(house: House, decided: str) -> None:
+    house.world.flag_return("acme", decided)
     house.sync()
-    assert house.state(decided, "loop.process") == "sending"  # for all we know the worker is at it
-    house.let_time_pass(timedelta(seconds=61))
-    house.sync()
-    assert house.state(decided, "loop.process") == "superseded"
-    assert house.attempts(decided, "loop.process") == []
+    assert house.outcome(decided) == ("hold", ["loop_review"], "held")
+    assert (house.state(decided, "loop.process"), house.standing(decided)["delivery_state"]) == ("pending", "pending")
     assert house.exceptions(decided) == set()
+    house.world.loop("acme").unflag(decided)
+    house.sync()
+    assert house.effects("loop.process", decided) == 1
+    assert house.outcome(decided) == ("process", [], "processed")
+
+
+def test_a_flag_that_meets_a_review_is_held_and_sent_when_the_return_is_open_again(house: House) -> None:
+    return_id = house.shop()
+    house.sync()
+    house.receive(return_id, "damaged")
+    prepare(house)
+    house.world.flag_return("acme", return_id)
+    house.sync()
+    assert (house.state(return_id, "loop.note"), house.state(return_id, "loop.flag")) == ("pending", "pending")
+    house.world.loop("acme").unflag(return_id)
+    house.sync()
+    assert house.effects("loop.note", return_id) == 1
+    assert house.state(return_id, "loop.flag") == "confirmed"
 
 
 def test_a_person_who_closes_first_makes_the_note_and_the_flag_superseded(house: House) -> None:

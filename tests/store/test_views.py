@@ -43,7 +43,8 @@ def put_return(
 
 def put_delivery(store: Store, kind: str, return_id: str, state: str) -> None:
     values = {"merchant": "acme", "kind": kind, "return_id": return_id, "effect_key": f"{kind}:{return_id}", "state": state}
-    rest = {"warehouse": "masonhub", "attempts": 1, "is_uncertain": False, "next_attempt_at": NOW, "created_at": NOW, "run_id": "run"}
+    rest = {"warehouse": "masonhub", "attempts": 1, "is_uncertain": False, "next_attempt_at": NOW, "run_id": "run"}
+    rest |= {"created_at": NOW, "owed_since": NOW}
     with store.write() as connection:
         connection.execute(sa.insert(deliveries).values(values | rest))
 
@@ -78,7 +79,8 @@ def test_value_at_risk_is_of_what_is_damaged_missing_or_unverifiable_and_of_what
         ("process", "loop.process", "accepted", "decided"),
         ("process", "loop.process", "confirmed", "processed"),
         ("process", "loop.process", "shadow", "decided"),
-        ("process", "loop.process", "superseded", "ended"),
+        ("skip", "loop.process", "superseded", "ended"),
+        ("hold", "loop.process", "pending", "held"),
         ("flag", "loop.flag", "pending", "decided"),
         ("flag", "loop.flag", "accepted", "flagged"),
         ("flag", "loop.flag", "confirmed", "flagged"),

@@ -14,6 +14,7 @@ from backhaul.connectors.airhouse.wire import (
     DAMAGED_WORDS,
     NOT_RESTOCKED,
     RESTOCKED,
+    STAGES,
     TERMINAL,
     WANTED,
     EventWire,
@@ -80,6 +81,7 @@ def batch(wires: Sequence[ReturnWire], rejected: list[Rejected]) -> ReceiptBatch
         "return_id": [parse.ident(wire.external_id) for wire in wires],
         "rma_id": [parse.ident(wire.id) for wire in wires],
         "rma_status": statuses,
+        "rma_stage": [STAGES.get(status) if status is not None else None for status in statuses],
         "event_status": statuses,  # the topic of a webhook would make its rows differ from a poll's
         "is_terminal": [status in TERMINAL for status in statuses],
         "has_lines": [wire.items is not None for wire in wires],

@@ -12,6 +12,7 @@ from datetime import timedelta
 import msgspec
 
 from backhaul.connectors.parse import Scalar
+from backhaul.domain.words import RmaStage
 
 RETURNS_PATH = "/returns"
 RETURN_PATH = "/returns/{id}"
@@ -33,6 +34,13 @@ SIGNATURE_TOLERANCE = timedelta(minutes=5)
 
 REQUESTED, DELIVERED, PROCESSED, CLOSED, CANCELLED = "requested", "delivered", "processed", "closed", "cancelled"
 TERMINAL = frozenset({PROCESSED, CLOSED})  # the figures count from here on
+STAGES = {
+    REQUESTED: RmaStage.ANNOUNCED.value,
+    DELIVERED: RmaStage.RECEIVING.value,
+    PROCESSED: RmaStage.RECEIVED.value,
+    CLOSED: RmaStage.CLOSED.value,
+    CANCELLED: RmaStage.GONE.value,
+}
 
 # The current words of the dashboard, then those of its older page; compared by `status_of`.
 STATUSES = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backhaul.domain.words import RmaStage
+
 
 @dataclass(frozen=True, slots=True)
 class RmaEndpoint:
@@ -35,7 +37,13 @@ PACKAGE_LIMITS = (5, 100)
 NOTES_LIMITS = (2, 50)
 UNLABELLED_PACKAGE = "LOOP-{return_id}"  # package_id is required when MasonHub makes no label
 
-RECORD_STATUSES = frozenset({"open", "in-receiving", "received", "deleted"})
+# The statuses of a record (section 4.4) and how far each has come; an unlisted word is no stage, and never guessed.
+STAGES = {
+    "open": RmaStage.ANNOUNCED.value,
+    "in-receiving": RmaStage.RECEIVING.value,
+    "received": RmaStage.RECEIVED.value,
+    "deleted": RmaStage.GONE.value,
+}
 EVENT_ONLY = frozenset({"tendered", "intransit", "delivered", "undeliverable", "ondock", "receivingstarted"})  # never a record's status
 TERMINAL = "received"
 

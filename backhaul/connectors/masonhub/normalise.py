@@ -12,7 +12,7 @@ import msgspec
 from backhaul.connectors import parse
 from backhaul.connectors.base import ReceiptBatch, Rejected
 from backhaul.connectors.frames import Unreadable, frame
-from backhaul.connectors.masonhub.endpoints import CONDITIONS, EVENT_ONLY, NOT_ARRIVED, TERMINAL, UNGRADED
+from backhaul.connectors.masonhub.endpoints import CONDITIONS, EVENT_ONLY, NOT_ARRIVED, STAGES, TERMINAL, UNGRADED
 from backhaul.connectors.masonhub.wire import CONTAINERS, WANTED, CallbackWire, DetailWire, EventWire, LineWire, RmaWire
 from backhaul.connectors.parse import UNPARSED, Scalar
 from backhaul.connectors.redact import fingerprint, redacted
@@ -146,6 +146,7 @@ def batch(facts: Sequence[Fact], rejected: list[Rejected]) -> ReceiptBatch:
         "return_id": [fact.return_id for fact in facts],
         "rma_id": [fact.rma_id for fact in facts],
         "rma_status": [fact.rma_status for fact in facts],
+        "rma_stage": [STAGES.get((fact.rma_status or "").casefold()) for fact in facts],
         "event_status": [fact.event_status for fact in facts],
         "is_terminal": [(fact.rma_status or "").casefold() == TERMINAL for fact in facts],
         "has_lines": [fact.has_lines for fact in facts],

@@ -22,7 +22,11 @@ SELECT
     d.decision,
     d.reasons,
     d.decided_at,
-    told.state AS delivery_state,
+    CASE d.decision
+        WHEN 'process' THEN processing.state
+        WHEN 'flag' THEN flagging.state
+        ELSE coalesce(nullif(processing.state, 'superseded'), nullif(flagging.state, 'superseded'), processing.state, flagging.state)
+    END AS delivery_state,
     CASE
         WHEN r.is_history THEN 'history'
         WHEN EXISTS (
@@ -30,14 +34,15 @@ SELECT
             WHERE e.merchant = r.merchant AND e.return_id = r.return_id AND e.resolved_at IS NULL
               AND e.subject <> 'loop.note:' || r.return_id  -- a note that is refused holds nothing up
               AND e.kind IN ('rma_refused', 'unverifiable', 'receipt_quarantined', 'delivery_refused',
-                             'delivery_failed', 'delivery_dead', 'rma_not_found', 'process_unconfirmed')
+                             'delivery_failed', 'delivery_dead', 'delivery_stuck', 'delivery_blocked', 'rma_not_found',
+                             'process_unconfirmed')
         ) THEN 'exception'
-        WHEN d.decision = 'process' AND told.state = 'confirmed' THEN 'processed'
-        WHEN d.decision = 'flag' AND told.state IN ('accepted', 'confirmed') THEN 'flagged'
-        WHEN d.decision = 'skip' OR told.state = 'superseded' THEN 'ended'
+        WHEN d.decision = 'process' AND processing.state = 'confirmed' THEN 'processed'
+        WHEN d.decision = 'flag' AND flagging.state IN ('accepted', 'confirmed') THEN 'flagged'
+        WHEN d.decision = 'skip' OR r.loop_state IN ('closed', 'cancelled', 'expired') THEN 'ended'
         WHEN d.decision IN ('process', 'flag') THEN 'decided'
         WHEN d.decision = 'hold' THEN 'held'
-        WHEN m.rma_status IN ('in-receiving', 'delivered') OR d.available_units + d.damaged_units + d.pending_units > 0 THEN 'receiving'
+        WHEN m.rma_stage = 'receiving' OR d.available_units + d.damaged_units + d.pending_units > 0 THEN 'receiving'
         WHEN m.rma_key IS NOT NULL OR announced.state IN ('accepted', 'confirmed') THEN 'announced'
         ELSE 'unannounced'
     END AS stage,
@@ -52,5 +57,6 @@ SELECT
 FROM returns r
 LEFT JOIN rmas m ON m.merchant = r.merchant AND m.rma_key = r.return_id
 LEFT JOIN decisions d ON d.merchant = r.merchant AND d.return_id = r.return_id AND d.is_current
-LEFT JOIN deliveries told ON told.merchant = r.merchant AND told.effect_key = 'loop.' || d.decision || ':' || r.return_id
+LEFT JOIN deliveries processing ON processing.merchant = r.merchant AND processing.effect_key = 'loop.process:' || r.return_id
+LEFT JOIN deliveries flagging ON flagging.merchant = r.merchant AND flagging.effect_key = 'loop.flag:' || r.return_id
 LEFT JOIN deliveries announced ON announced.merchant = r.merchant AND announced.effect_key = 'rma.create:' || r.return_id
