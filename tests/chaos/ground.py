@@ -1,7 +1,7 @@
 """A ground to try things on: one sandbox whose clock stands still until it is moved, one store, and a new merchant for every trial.
 
-The flows are the product's own, run as functions with the sandbox's clock. What a trial may wait for in earnest is taken out: the pauses
-between attempts are longer than a run waits, so that time passes only where a trial says so.
+The flows are the product's own, run as functions with the sandbox's clock. Nothing is waited for in earnest: a run that sleeps moves the
+clock on, and the pauses between attempts are longer than a run would wait.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import ssl
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
@@ -27,7 +28,8 @@ import sqlalchemy as sa
 from backhaul import checks, config
 from backhaul.connectors import http
 from backhaul.domain import backoff
-from backhaul.pipeline import backfilling
+from backhaul.pipeline import backfilling, delivering
+from backhaul.pipeline.delivering import Courier
 from backhaul.pipeline.session import open_session
 from backhaul.receiver import app as door
 from backhaul.receiver.app import make_app
@@ -41,6 +43,7 @@ from flows.deliver import deliver
 from flows.events import handle_events
 from flows.import_file import import_file
 from flows.sync import sync
+from tasks import actions
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MOMENT = timedelta(seconds=2)  # Loop tells whole seconds: what happens in two different ones is in order
@@ -152,7 +155,7 @@ class Account:
     def deliver(self, retry: str | None = None) -> None:
         """Drain the outbox, a moment later."""
         self.wait()
-        deliver.fn(self.merchant, config=str(self.file), trigger="command", retry=retry)
+        deliver.fn(self.merchant, config=str(self.file), trigger="command", retry=[retry] if retry is not None else None)
 
     def take_in(self) -> None:
         """Take in the events that wait."""
@@ -205,6 +208,19 @@ class Account:
         return {(row["kind"], row["subject"]) for row in self.rows(query)}
 
 
+class InTurn(ThreadPoolExecutor):
+    """Threads that run one after the other, so that a trial does the same each time."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run it now."""
+        done: Future[Any] = Future()
+        try:
+            done.set_result(fn(*args, **kwargs))
+        except BaseException as error:
+            done.set_exception(error)
+        return done
+
+
 @contextmanager
 def ground_on(store_url: str, folder: Path) -> Iterator[Ground]:
     """A ground on a store, with nothing to wait for in earnest."""
@@ -215,6 +231,8 @@ def ground_on(store_url: str, folder: Path) -> Iterator[Ground]:
         patch.setattr(recorded, "Store", lambda _: ground.store)  # one engine for all flows: each of its own compiles every query anew
         patch.setattr(Store, "ready", lambda store: store)
         patch.setattr(Store, "close", lambda _: None)
+        patch.setattr(actions, "Courier", partial(Courier, sleep=lambda seconds: ground.world.advance(timedelta(seconds=seconds))))
+        patch.setattr(delivering, "ThreadPoolExecutor", InTurn)
         patch.setattr(backoff, "SHORTEST", timedelta(seconds=50))  # so that no retry falls due within a run's patience
         patch.setattr(http, "BACKOFF_FIRST", 0.0)
         patch.setattr(http, "PAUSE_UNASKED", 0.0)

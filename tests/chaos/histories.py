@@ -166,13 +166,19 @@ class Histories(RuleBasedStateMachine):
         """The warehouse tells of a receipt that cannot be."""
         if not self._is_announced(place):
             return
-        self.receive(place, "all")
+        self.account.wait()
         if self.account.warehouse == "airhouse":
-            held = self.account.world.airhouse(self.account.merchant).need(self._at(place))
+            airhouse = self.account.world.airhouse(self.account.merchant)
+            held = airhouse.need(self._at(place))
             held.items[0]["restocked_quantity"] = held.items[0]["received_quantity"] + 1
+            airhouse.move(held, "processed")
         else:
             rma = self.account.rmas.need(self._at(place))
-            rma.lines[0]["receiving_details"] = {"available": [{"notes": "", "quantity": -1}]}
+            expected_lines = [line for line in rma.lines if not line["not_on_original_rma"]]
+            expected_lines[0]["receiving_details"] = {"available": [{"notes": "", "quantity": -1}]}
+            self.account.rmas.touch(rma)
+            rma.status, rma.received_at = "received", self.account.world.now
+            self.account.rmas._announce("received", rma)
 
     # Trouble
 

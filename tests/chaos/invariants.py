@@ -28,7 +28,16 @@ WRITES = {
 }
 _AT_REST = {"confirmed", "superseded", "shadow"}
 _ANSWERED = {"refused", "failed"}  # the vendor's own word; never for passing trouble
-_CALLED = ("accepted", "retry", "uncertain", "refused", "failed", "crashed")  # what can come of an attempt that made a call
+_CALLED = (
+    "accepted",
+    "adopted",
+    "retry",
+    "uncertain",
+    "refused",
+    "crashed",
+    "unauthorized",
+    "dead",
+)  # what can come of an attempt that made a call
 _SECONDS = timedelta(seconds=1)
 
 
