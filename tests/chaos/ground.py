@@ -39,6 +39,7 @@ from backhaul.sandbox.server import Sandbox
 from backhaul.store.engine import Store
 from backhaul.store.tables import metadata
 from flows import recorded
+from flows.backfill import backfill
 from flows.deliver import deliver
 from flows.events import handle_events
 from flows.import_file import import_file
@@ -49,6 +50,7 @@ START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MOMENT = timedelta(seconds=2)  # Loop tells whole seconds: what happens in two different ones is in order
 LONG = timedelta(minutes=16)  # past every lease, every pause, and `process_settle_seconds`
 RECEIVER = "http://receiver"
+FLOWS: dict[str, Any] = {"sync": sync, "deliver": deliver, "events": handle_events, "import": import_file, "backfill": backfill}
 Row = dict[str, Any]
 
 
@@ -96,6 +98,7 @@ class Account:
         self._taken = 0
         self.undelivered: list[Posting] = []  # postings that the receiver did not take, to be posted again
         self.retried: Counter[str] = Counter()  # how often an operator had a return's deliveries tried again
+        self.elsewhere: Callable[[str, list[str], Row], object] | None = None
         self.since = ""  # where a backfill begins
 
     def _write_config(self, changes: dict[str, str]) -> None:
@@ -147,25 +150,34 @@ class Account:
 
     # What Backhaul does
 
-    def sync(self) -> None:
-        """One sync, a moment later."""
+    def run(self, flow: str, *words: str, **more: Any) -> None:
+        """A flow, a moment later, in this process or wherever `elsewhere` runs it."""
         self.wait()
-        sync.fn(self.merchant, config=str(self.file), trigger="command")
+        more = {"config": str(self.file), "trigger": "command"} | more
+        if self.elsewhere is not None:
+            self.elsewhere(flow, [self.merchant, *words], more)
+        else:
+            FLOWS[flow].fn(self.merchant, *words, **more)
+
+    def sync(self) -> None:
+        """One sync."""
+        self.run("sync")
 
     def deliver(self, retry: str | None = None) -> None:
-        """Drain the outbox, a moment later."""
-        self.wait()
-        deliver.fn(self.merchant, config=str(self.file), trigger="command", retry=[retry] if retry is not None else None)
+        """Drain the outbox."""
+        self.run("deliver", retry=[retry] if retry is not None else None)
 
     def take_in(self) -> None:
         """Take in the events that wait."""
-        self.wait()
-        handle_events.fn(self.merchant, config=str(self.file), trigger="webhook")
+        self.run("events", trigger="webhook")
 
     def bring_in(self, file: Path) -> None:
         """Import a file."""
-        self.wait()
-        import_file.fn(self.merchant, str(file), config=str(self.file), trigger="command")
+        self.run("import", str(file))
+
+    def backfill(self, start: str, end: str) -> None:
+        """Read a range of the past."""
+        self.run("backfill", start, end, workers=1)
 
     def post(self, postings: Sequence[Posting]) -> list[int]:
         """Hand postings to the receiver, one after the other; returns the statuses."""
@@ -239,13 +251,13 @@ def ground_on(store_url: str, folder: Path) -> Iterator[Ground]:
         patch.setattr(backfilling, "_WAITS", (0.0,) * len(backfilling._WAITS))
         patch.setattr(door, "_STORE_PATIENCE", 0.5)
         patch.setattr(ssl, "create_default_context", lru_cache(ssl.create_default_context))  # loopback needs none, and each costs 30 ms
-        patch.setattr(checks, "_failed", _remembered(checks._failed))
+        patch.setattr(checks, "_failed", remembered(checks._failed))
         yield ground
     sys.setswitchinterval(interval)
     ground.close()
 
 
-def _remembered(failed: Callable[[pd.DataFrame, Any], list[Any]]) -> Callable[[pd.DataFrame, Any], list[Any]]:
+def remembered(failed: Callable[[pd.DataFrame, Any], list[Any]]) -> Callable[[pd.DataFrame, Any], list[Any]]:
     """Great Expectations' own answers, asked for once for frames that no rule can tell apart: times count by their order in a row."""
     known: dict[Any, list[Any]] = {}
 

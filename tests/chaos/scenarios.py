@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from flows.backfill import backfill
 from tests.chaos.ground import Account, Ground
 
 Step = Callable[[Account], object]
@@ -97,9 +96,7 @@ def _past(account: Account) -> None:
 
 
 def _backfill(account: Account) -> None:
-    account.wait()
-    until = f"{datetime.fromisoformat(account.since) + timedelta(days=3):%Y-%m-%d}"
-    backfill.fn(account.merchant, account.since, until, workers=1, config=str(account.file), trigger="command")
+    account.backfill(account.since, f"{datetime.fromisoformat(account.since) + timedelta(days=3):%Y-%m-%d}")
 
 
 def _figures(account: Account) -> None:

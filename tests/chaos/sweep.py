@@ -52,7 +52,7 @@ def struck(ground: Ground, scenario: Scenario, known: Baseline, number: int, mod
     found = [*heal(scenario.heal, account), *check(account)]
     end = digest(account)
     if end != known.end:
-        found.append(f"it ends otherwise:\n{_difference(known.end, end)}")
+        found.append(f"it ends otherwise:\n{difference(known.end, end)}")
     return [f"{what}: {breach}" for breach in found]
 
 
@@ -76,9 +76,9 @@ def heal(steps: Sequence[Step], account: Account) -> list[str]:
         if after == before:
             return []
         before, last = after, before
-    return [f"I6: after {ROUNDS} rounds it still changes:\n{_difference(last, after)}"]
+    return [f"I6: after {ROUNDS} rounds it still changes:\n{difference(last, after)}"]
 
 
-def _difference(expected: Any, found: Any) -> str:
+def difference(expected: Any, found: Any) -> str:
     lines = [pprint.pformat(value, width=150).splitlines() for value in (expected, found)]
     return "\n".join(line for line in difflib.unified_diff(*lines, "without a fault", "with it", lineterm="", n=0))
