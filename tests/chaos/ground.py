@@ -39,6 +39,7 @@ from backhaul.sandbox.server import Sandbox
 from backhaul.store.engine import Store
 from backhaul.store.tables import metadata
 from flows import recorded
+from flows.audit import audit
 from flows.backfill import backfill
 from flows.deliver import deliver
 from flows.events import handle_events
@@ -50,7 +51,14 @@ START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MOMENT = timedelta(seconds=2)  # Loop tells whole seconds: what happens in two different ones is in order
 LONG = timedelta(minutes=16)  # past every lease, every pause, and `process_settle_seconds`
 RECEIVER = "http://receiver"
-FLOWS: dict[str, Any] = {"sync": sync, "deliver": deliver, "events": handle_events, "import": import_file, "backfill": backfill}
+FLOWS: dict[str, Any] = {
+    "audit": audit,
+    "backfill": backfill,
+    "deliver": deliver,
+    "events": handle_events,
+    "import": import_file,
+    "sync": sync,
+}
 Row = dict[str, Any]
 
 

@@ -13,7 +13,7 @@ from tests.chaos.ground import Ground, ground_on
 from tests.chaos.histories import Histories
 
 IS_WHOLE = "CHAOS" in os.environ
-PARTS, EACH, STEPS = (4, 500, 24) if IS_WHOLE else (1, 100, 8)
+PARTS, EACH, STEPS = (8, 250, 24) if IS_WHOLE else (1, 100, 6)
 
 
 @pytest.fixture(scope="module")
