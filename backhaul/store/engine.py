@@ -17,6 +17,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from backhaul.errors import ConfigError, StoreError
+from backhaul.points import reach
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BESIDE = ("-wal", "-shm", "-journal", "-inbox", "-inbox-wal", "-inbox-shm", "-inbox-journal")  # SQLite's own files, and our inbox's
@@ -48,6 +49,8 @@ class Store:
                 if lock is not None and not self.is_sqlite:
                     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": lock})
                 yield connection
+                reach("store.committing")
+            reach("store.committed")
 
     def upgrade(self) -> str:
         """Bring the schema and the views to the newest version; returns its id."""

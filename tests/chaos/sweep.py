@@ -1,0 +1,84 @@
+"""The sweep: a scenario once without a fault, to count its operations and see where it ends; then once for each operation that fails."""
+
+from __future__ import annotations
+
+import difflib
+import pprint
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.chaos.ground import LONG, Account, Ground
+from tests.chaos.invariants import check, digest
+from tests.chaos.operations import MODES, Crash, Mode, Operations, watched
+from tests.chaos.scenarios import Scenario, Step
+
+ROUNDS = 6  # of healing; two bring it about (a process is looked up when its time is over, then read back), one shows that it is over
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a scenario does when all goes well."""
+
+    operations: tuple[str, ...]
+    end: dict[str, Any]
+
+
+def baseline(ground: Ground, scenario: Scenario) -> Baseline:
+    """Run a scenario without a fault."""
+    account = scenario.open(ground)
+    with watched(Operations()) as seen:
+        _do(scenario.steps, account)
+    found = [*heal(scenario.heal, account), *check(account)]
+    assert found == [], found
+    return Baseline(tuple(seen.seen), digest(account))
+
+
+def cases(operations: Sequence[str]) -> Iterator[tuple[int, Mode]]:
+    """Every operation in every mode."""
+    for number in range(len(operations)):
+        for mode in MODES:
+            yield number, mode
+
+
+def struck(ground: Ground, scenario: Scenario, known: Baseline, number: int, mode: Mode) -> list[str]:
+    """Run a scenario with one operation failing, heal it, and say what is then wrong; empty when nothing is."""
+    account = scenario.open(ground)
+    with watched(Operations(number, mode)) as seen:
+        _do(scenario.steps, account)
+    what = f"operation {number} ({known.operations[number]}) failing {mode}"
+    if len(seen.seen) <= number:
+        return [f"{what}: it never came"]
+    found = [*heal(scenario.heal, account), *check(account)]
+    end = digest(account)
+    if end != known.end:
+        found.append(f"it ends otherwise:\n{difference(known.end, end)}")
+    return [f"{what}: {breach}" for breach in found]
+
+
+def _do(steps: Sequence[Step], account: Account) -> None:
+    """Each step by itself; whatever it raises is what an operator would have seen."""
+    for step in steps:
+        try:
+            step(account)
+        except (Exception, Crash):
+            continue
+
+
+def heal(steps: Sequence[Step], account: Account) -> list[str]:
+    """Go on, now that nothing fails, until nothing changes any more; says what still does."""
+    before = account.dump()
+    for _ in range(ROUNDS):
+        account.wait(LONG)
+        for step in steps:
+            step(account)
+        after = account.dump()
+        if after == before:
+            return []
+        before, last = after, before
+    return [f"I6: after {ROUNDS} rounds it still changes:\n{difference(last, after)}"]
+
+
+def difference(expected: Any, found: Any) -> str:
+    lines = [pprint.pformat(value, width=150).splitlines() for value in (expected, found)]
+    return "\n".join(line for line in difflib.unified_diff(*lines, "without a fault", "with it", lineterm="", n=0))

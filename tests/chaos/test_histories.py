@@ -1,0 +1,44 @@
+"""Whatever happens, in whatever order, what is done is what the model of DESIGN.md, 4 calls for, once; and all ends at rest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.chaos.ground import Ground, ground_on
+from tests.chaos.histories import Histories
+
+IS_WHOLE = "CHAOS" in os.environ
+PARTS, EACH, STEPS = (8, 250, 24) if IS_WHOLE else (1, 100, 6)
+
+
+@pytest.fixture(scope="module")
+def sqlite_ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    folder = tmp_path_factory.mktemp("histories")
+    with ground_on(f"sqlite:///{folder / 'store.db'}", folder) as ground:
+        yield ground
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_history_does_what_the_model_calls_for_and_ends_at_rest(sqlite_ground: Ground, part: int) -> None:
+    @seed(part)
+    class Part(Histories):
+        ground = sqlite_ground
+
+    run_state_machine_as_test(
+        Part,
+        settings=settings(
+            max_examples=EACH,
+            stateful_step_count=STEPS,
+            database=None,
+            deadline=None,
+            print_blob=False,
+            report_multiple_bugs=False,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
