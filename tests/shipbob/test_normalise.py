@@ -1,4 +1,4 @@
-"""ShipBob's documented records as receipts. What is only assumed of them is named so: a test that says "is assumed" rests on no document."""
+"""ShipBob's documented records as receipts. A test whose name says "is assumed" rests on no document."""
 
 from __future__ import annotations
 
