@@ -17,7 +17,8 @@ from backhaul.connectors.shipbob.normalise import normalise
 from backhaul.connectors.shipbob.settings import ShipBobSettings
 from backhaul.domain.rma import RmaDraft, RmaLine
 from backhaul.sandbox.server import Sandbox
-from backhaul.sandbox.shipbob.state import CENTER, CHANNEL, ShipBobAccount, account_of
+from backhaul.sandbox.shipbob.accounts import account_of
+from backhaul.sandbox.shipbob.state import CENTER, CHANNEL, ShipBobAccount
 
 PAYLOADS = Path(__file__).parent / "payloads"
 KEY = "50000001"

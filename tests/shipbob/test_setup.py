@@ -25,7 +25,7 @@ def looks(client: ShipBob, mode: str = "shadow", announce: str = "on_label", url
 
 
 def test_connect_registers_the_three_topics_once(shipbob: ShipBob, box: Sandbox, account: ShipBobAccount) -> None:
-    secret = SecretStr(secret_of(box.world, "acme"))
+    secret = SecretStr(secret_of(box.world.seed, "acme"))
     assert [setup.register(shipbob, URL, secret)[0].state for _ in range(2)] == ["active"] * 2
     [hook] = account.hooks.values()
     assert (hook.url, hook.topics, hook.secret) == (URL, list(TOPICS), secret.get_secret_value())
@@ -34,7 +34,7 @@ def test_connect_registers_the_three_topics_once(shipbob: ShipBob, box: Sandbox,
 def test_a_webhook_that_was_switched_off_is_made_anew_and_others_are_left_alone(
     shipbob: ShipBob, box: Sandbox, account: ShipBobAccount
 ) -> None:
-    secret = secret_of(box.world, "acme")
+    secret = secret_of(box.world.seed, "acme")
     off = account.register(URL, list(TOPICS), secret)
     off.is_enabled = False
     other = account.register("https://user:pass@example.com/hook?token=1", list(TOPICS), secret)

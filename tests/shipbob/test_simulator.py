@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from backhaul.sandbox.server import Sandbox
-from backhaul.sandbox.shipbob.state import CENTER, CHANNEL, READ_ONLY_CHANNEL, ShipBobAccount, account_of
+from backhaul.sandbox.shipbob.accounts import account_of
+from backhaul.sandbox.shipbob.state import CENTER, CHANNEL, READ_ONLY_CHANNEL, ShipBobAccount
 from tests.shipbob.conftest import KEY, payload
 
 Row = dict[str, Any]

@@ -116,7 +116,7 @@ def test_what_is_posted_is_proven_and_read_back_to_the_same_return(
     box: Sandbox, account: ShipBobAccount, shipbob: ShipBob, kind: str
 ) -> None:
     account.options.hook_body = kind
-    secret = secret_of(box.world, "acme")
+    secret = secret_of(box.world.seed, "acme")
     receiver = Receiver()
     account.register(f"{receiver.url}/webhooks/acme/shipbob", ["return.created", "return.updated", "return.completed"], secret)
     shipbob.create([draft()])

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from backhaul.sandbox.app import Call, Operation, Reply, Vendor, as_json
+from backhaul.sandbox.shipbob.accounts import account_of
 from backhaul.sandbox.shipbob.hooks import full, rfc3339, short
-from backhaul.sandbox.shipbob.state import CENTER, Return, ShipBobAccount, Variant, account_of
+from backhaul.sandbox.shipbob.state import CENTER, Return, ShipBobAccount, Variant
 from backhaul.sandbox.world import World
 
 VERSIONS = ("2025-07", "2026-01", "2026-07")

@@ -6,15 +6,12 @@ import base64
 import hashlib
 import hmac
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from backhaul.sandbox.courier import Posting
-from backhaul.sandbox.world import World
-
-if TYPE_CHECKING:
-    from backhaul.sandbox.shipbob.state import Hook, Return, ShipBobAccount
+from backhaul.sandbox.courier import Courier, Posting
+from backhaul.sandbox.shipbob.state import Hook, Return, ShipBobAccount
 
 _SHORT_ONLY_LINE = ("id", "name", "quantity", "action_requested", "action_taken", "bundle_parent_sku")
 _WITHOUT = (
@@ -29,14 +26,14 @@ _WITHOUT = (
 _SPACED = {"AwaitingArrival": "Awaiting Arrival", "ReturnToSender": "RTS"}
 
 
-def token_of(world: World, merchant: str) -> str:
+def token_of(seed: int, merchant: str) -> str:
     """A merchant's made-up token."""
-    return hashlib.sha256(f"{world.seed}/{merchant}/shipbob".encode()).hexdigest()
+    return hashlib.sha256(f"{seed}/{merchant}/shipbob".encode()).hexdigest()
 
 
-def secret_of(world: World, merchant: str) -> str:
+def secret_of(seed: int, merchant: str) -> str:
     """A merchant's made-up webhook secret: whsec_ and 24 bytes."""
-    return "whsec_" + base64.b64encode(hashlib.sha256(f"{world.seed}/{merchant}/shipbob-hook".encode()).digest()[:24]).decode()
+    return "whsec_" + base64.b64encode(hashlib.sha256(f"{seed}/{merchant}/shipbob-hook".encode()).digest()[:24]).decode()
 
 
 def rfc3339(moment: datetime | None) -> str | None:
@@ -86,19 +83,16 @@ def signature(secret: str, message_id: str, stamp: str, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.new(key, b".".join((message_id.encode(), stamp.encode(), body)), hashlib.sha256).digest()).decode()
 
 
-def teller(world: World, merchant: str, topic: str, item: Return) -> None:
+def tell(courier: Courier, account: ShipBobAccount, topic: str, item: Return) -> None:
     """Post an event to every webhook that is on and wants it."""
-    from backhaul.sandbox.shipbob.state import account_of
-
-    account = account_of(world, merchant)
     for hook in account.hooks.values():
         if hook.is_enabled and topic in hook.topics:
-            world.courier.post(_posting(world, account, hook, topic, item))
+            courier.post(_posting(account, hook, topic, item))
 
 
-def _posting(world: World, account: ShipBobAccount, hook: Hook, topic: str, item: Return) -> Posting:
+def _posting(account: ShipBobAccount, hook: Hook, topic: str, item: Return) -> Posting:
     body = msgspec.json.encode(_body(account, item))
-    stamp = str(int(world.clock.now.timestamp()))
+    stamp = str(int(account.clock.now.timestamp()))
     message_id = f"msg_{hashlib.sha256(f'{hook.id}/{topic}/{item.id}/{len(item.history)}'.encode()).hexdigest()[:27]}"
     secret = "whsec_" + "A" * 32 if account.options.has_bad_signatures else hook.secret
     headers = {

@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from backhaul.sandbox.clock import Clock
 from backhaul.sandbox.receiving import apportion, outcome_units
-from backhaul.sandbox.world import Merchant, World
 
 FIRST_RETURN, FIRST_ITEM = 3_300_001, 9_500_001
 CHANNEL, READ_ONLY_CHANNEL = 100_102, 100_101
@@ -223,20 +221,3 @@ class ShipBobAccount:
         hook = Hook(str(12_344 + self._count), url, topics, secret, self.clock.now)
         self.hooks[hook.id] = hook
         return hook
-
-
-_ACCOUNTS: WeakKeyDictionary[World, dict[str, tuple[Merchant, ShipBobAccount]]] = WeakKeyDictionary()
-
-
-def account_of(world: World, merchant: str) -> ShipBobAccount:
-    """One merchant's ShipBob. A world that was reset has a new one, empty, as it has of every vendor."""
-    from backhaul.sandbox.shipbob.hooks import teller, token_of
-
-    with world.lock:
-        accounts, owner = _ACCOUNTS.setdefault(world, {}), world.merchants[merchant]
-        if merchant not in accounts or accounts[merchant][0] is not owner:
-            made = ShipBobAccount(
-                merchant, world.clock, token_of(world, merchant), lambda topic, item: teller(world, merchant, topic, item)
-            )
-            accounts[merchant] = (owner, made)
-        return accounts[merchant][1]
