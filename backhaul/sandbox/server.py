@@ -20,9 +20,10 @@ from backhaul.sandbox.app import Connections, build
 from backhaul.sandbox.loop_recorded import DOCUMENTED
 from backhaul.sandbox.scenarios import populate
 from backhaul.sandbox.settings import config_env, config_toml
+from backhaul.sandbox.shipbob import api as shipbob
 from backhaul.sandbox.world import Keys, World
 
-VENDORS = (loop.VENDOR, masonhub.VENDOR, airhouse.VENDOR)
+VENDORS = (loop.VENDOR, masonhub.VENDOR, airhouse.VENDOR, shipbob.VENDOR)
 LOOP_VERSION = "2026-07"
 
 
