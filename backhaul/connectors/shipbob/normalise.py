@@ -15,9 +15,9 @@ import msgspec
 from backhaul.connectors import parse
 from backhaul.connectors.base import ReceiptBatch, Rejected
 from backhaul.connectors.frames import Unreadable, frame
-from backhaul.connectors.redact import fingerprint, redacted
 from backhaul.connectors.shipbob.endpoints import CONDITIONS, TO_SENDER, TYPES, UNGRADED, RmaStage, stage_of, status_of, word
 from backhaul.connectors.shipbob.wire import CONTAINERS, WANTED, LineWire, ReturnWire, TakenWire
+from backhaul.connectors.text import fingerprint, kept
 from backhaul.domain.schema import RECEIPT_LINES, RECEIPTS
 
 UNDECODABLE = "WIRE-002"
@@ -174,7 +174,7 @@ def _rank(wire: ReturnWire) -> tuple[bool, int]:
 
 
 def _rejected(raw: bytes, error: Exception) -> Rejected:
-    body = redacted(raw, WANTED, CONTAINERS)
+    body = kept(raw, WANTED, CONTAINERS)
     own, reference, kind = (
         value if isinstance(value := body.get(name), str | int) else None for name in ("id", "reference_id", "return_type")
     )

@@ -18,9 +18,9 @@ from typing import Any
 import msgspec
 
 from backhaul.connectors import parse
-from backhaul.connectors.redact import redacted
 from backhaul.connectors.shipbob.normalise import key_of
 from backhaul.connectors.shipbob.wire import CONTAINERS, WANTED, ReturnWire
+from backhaul.connectors.text import kept as wanted_of
 from backhaul.errors import StructuralError
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  the form of a secret, not one
@@ -59,7 +59,7 @@ def proves(secret: bytes, headers: Mapping[str, str], raw: bytes, now: datetime)
 def read(headers: Mapping[str, str], raw: bytes) -> Signal:
     """The signal in a verified webhook; the topic stands in a header alone. Raises StructuralError for a body that is no JSON object."""
     said = headers.get(TOPIC_HEADER, "")
-    kept = redacted(raw, WANTED | {"data"}, CONTAINERS | {"data"})
+    kept = wanted_of(raw, WANTED | {"data"}, CONTAINERS | {"data"})
     if "unreadable_bytes" in kept:
         raise StructuralError("ShipBob's webhook is no JSON object")
     inner = kept.get("data")
