@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from backhaul import checks
 from backhaul.connectors.base import Rejected, ReturnBatch
+from backhaul.connectors.loop.endpoints import RETURNS
 from backhaul.domain import schema
 from backhaul.domain.keys import content_hash
 from backhaul.domain.windows import Window
@@ -24,7 +25,26 @@ from backhaul.store.returns import ReturnRecord, fill_gaps, known_returns, load_
 from backhaul.store.tables import watermarks
 
 SOURCE = "loop"
+BATCH = 10_000  # returns, some 150 MB; checking costs a quarter of a second a batch, however small that is
 _STRUCTURAL_COUNT, _STRUCTURAL_SHARE = 50, 0.2
+
+
+class Pull:
+    """A window of Loop's list, read batch by batch, so that neither memory nor a transaction grows with the window.
+
+    Each batch is loaded before the next is read. A crash in between leaves the watermark where it was, and what is met again is no news.
+    """
+
+    def __init__(self, session: Session, window: Window, states: Sequence[str] | None = None) -> None:
+        self.is_through = False  # the batch given last is the last one, and every state pass has completed
+        self.total = self.bad = 0  # returns that came, and those of them that were newly put in quarantine
+        self.high_water_at: datetime | None = None
+        self._batches = session.loop.batches(window.start, window.end, BATCH, states or RETURNS.states)
+
+    def next(self) -> ReturnBatch | None:
+        """The next batch; None when all have been given."""
+        batch, self.is_through = next(self._batches, (None, True))
+        return batch
 
 
 class Intake:
@@ -37,14 +57,17 @@ class Intake:
         self.frames: tuple[pd.DataFrame, pd.DataFrame] | None = None  # the records' own, where all that came is news
         self.bad: list[Quarantined] = []
         self.warnings: dict[str, list[tuple[str, str, str, str]]] = {}
-        self.high_water_at: datetime | None = None
+        self.pull: Pull | None = None  # what this is a batch of
 
 
-def keep_news(session: Session, batch: ReturnBatch, source: str, is_history: bool = False) -> Intake:
+def keep_news(session: Session, batch: ReturnBatch, source: str, is_history: bool = False, pull: Pull | None = None) -> Intake:
     """Leave out what the store already holds, in rows or in quarantine, so that nothing is checked or written twice."""
     intake = Intake(len(batch.returns) + len(batch.rejected), source)
     records = _records(batch)
-    intake.high_water_at = max((r.updated_at for r in records if r.updated_at is not None), default=None)
+    if pull is not None:
+        intake.pull = pull
+        pull.total += intake.total
+        pull.high_water_at = max((at for at in (pull.high_water_at, *(r.updated_at for r in records)) if at is not None), default=None)
     with session.store.read() as connection:
         known = known_returns(connection, session.merchant, [r.return_id for r in records if r.return_id])
         in_quarantine = known_quarantine(connection, session.merchant, SOURCE)
@@ -65,8 +88,14 @@ def keep_news(session: Session, batch: ReturnBatch, source: str, is_history: boo
 
 def check(session: Session, intake: Intake) -> Intake:
     """Run the suites over what is news. A critical failure of any row moves its whole return to `bad`; a structural one raises."""
-    if not intake.records:
-        return intake
+    if intake.records:
+        _run_suites(session, intake)
+    if intake.source == "list":
+        _judge(session, intake)
+    return intake
+
+
+def _run_suites(session: Session, intake: Intake) -> None:
     frames = intake.frames or (
         pd.DataFrame([r.row for r in intake.records], columns=list(schema.RETURNS.all_columns), dtype=object),
         pd.DataFrame([line for r in intake.records for line in r.lines], columns=list(schema.RETURN_LINES.all_columns), dtype=object),
@@ -89,17 +118,24 @@ def check(session: Session, intake: Intake) -> Intake:
                 found.append((table, failure.rule, failure.severity, failure.description))
     intake.bad += [_quarantined(intake.records[place], rules) for place, rules in sorted(broken.items())]
     intake.records = [record for place, record in enumerate(intake.records) if place not in broken]
-    if len(intake.bad) >= _STRUCTURAL_COUNT and len(intake.bad) >= _STRUCTURAL_SHARE * intake.total:
-        rules = sorted({rule for bad in intake.bad for rule in bad.rules})
+
+
+def _judge(session: Session, intake: Intake) -> None:
+    """Raise StructuralError when so much of a list is newly bad that the list itself must be; of a window, what has come of it so far."""
+    bad, total = len(intake.bad), intake.total
+    if intake.pull is not None:
+        intake.pull.bad += bad
+        bad, total = intake.pull.bad, intake.pull.total
+    if bad >= _STRUCTURAL_COUNT and bad >= _STRUCTURAL_SHARE * total:
+        rules = sorted({rule for one in intake.bad for rule in one.rules})
         raise StructuralError(
-            f"{session.merchant}: {len(intake.bad)} of {intake.total} returns break {', '.join(rules)}; "
-            "Loop's answers have changed or are damaged, nothing of this window was loaded"
+            f"{session.merchant}: {bad} of {total} returns break {', '.join(rules)}; "
+            "Loop's answers have changed or are damaged, nothing of this batch was loaded and no watermark moves"
         )
-    return intake
 
 
 def load(session: Session, intake: Intake, *, completes: Window | None = None, is_history: bool = False) -> None:
-    """Write an intake in one transaction. When it `completes` a sync's window, the watermark moves in the same one; history is decided.
+    """Write an intake in one transaction. With the last batch of a window that it `completes`, the watermark moves; history is decided.
 
     The watermark is the newest source time taken in, never past the window's end: a date from the future must not hide what is before it.
     """
@@ -118,8 +154,8 @@ def load(session: Session, intake: Intake, *, completes: Window | None = None, i
         )
         put_in_quarantine(connection, session.merchant, SOURCE, intake.bad, session.run.run_id, now)
         decided = decide_history(connection, session, loaded.first, now) if is_history else Counter()
-        if completes is not None:
-            newest = min(intake.high_water_at or completes.start, completes.end)
+        if completes is not None and intake.pull is not None and intake.pull.is_through:
+            newest = min(intake.pull.high_water_at or completes.start, completes.end)
             _move_watermark(connection, session.merchant, max(newest, completes.start))
     session.run.add("records_out", loaded.total)
     session.run.add("unchanged", len(intake.records) - loaded.total)
