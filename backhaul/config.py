@@ -6,28 +6,26 @@ Secrets are references (`env:NAME`, `block:NAME`), resolved at the moment of use
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from backhaul.errors import ConfigError
+from backhaul.urls import base_url
 
 DEFAULT_PATH = "backhaul.toml"
 MASONHUB_REASONS = ("tooBig", "tooSmall", "damaged", "wrongItem", "other")
 
 
-def _base_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("not a URL: it must start with https:// and name a host")
-    if parts.scheme == "http" and parts.hostname not in ("localhost", "::1") and not parts.hostname.startswith("127."):
-        raise ValueError("http:// is for loopback only; use https://")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("a base URL holds no credentials, query or fragment")
-    return value.rstrip("/")
+_PASSWORD = re.compile(r"^[^:/?#]+://[^/?#@]*:[^@]+@|[?&](?:ssl)?password=.", re.IGNORECASE)
+
+
+def holds_password(url: str) -> bool:
+    """Whether a store's URL holds a password, before its host or in its query."""
+    return _PASSWORD.search(url) is not None
 
 
 def _reference(value: str) -> str:
@@ -37,7 +35,7 @@ def _reference(value: str) -> str:
     return value
 
 
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
+BaseUrl = Annotated[str, AfterValidator(base_url)]
 SecretRef = Annotated[str, AfterValidator(_reference)]
 
 
@@ -58,6 +56,7 @@ class LoopSettings(_Model):
     api_key: SecretRef
     webhook_secret: SecretRef | None = None
     process_settle_seconds: int = Field(900, ge=0)
+    outcome_hours: int = Field(24, ge=1)  # how long Loop may take for what a processed return owes; its times lag by hours
     first_sync_days: int = Field(7, ge=1, le=120)
     requests_per_minute: int = Field(300, ge=1)  # Loop's documented limit for one key
 
@@ -69,7 +68,7 @@ class MasonHubSettings(_Model):
     token: SecretRef
     callback_token: SecretRef | None = None
     send_order_id: bool = False
-    poll_calls_per_sync: int = Field(60, ge=1)
+    poll_calls_per_sync: int = Field(60, ge=2)  # at least one for keys and one for the warehouse's own list
     correction_days: int = Field(14, ge=0)
     requests_per_minute: int = Field(300, ge=1)  # MasonHub documents none
 
@@ -81,7 +80,7 @@ class AirhouseSettings(_Model):
     api_key: SecretRef
     webhook_secret: SecretRef | None = None
     assumed_contract: bool = False
-    poll_calls_per_sync: int = Field(60, ge=1)
+    poll_calls_per_sync: int = Field(60, ge=2)  # at least one for keys and one for the warehouse's own list
     correction_days: int = Field(14, ge=0)
     requests_per_minute: int = Field(300, ge=1)
 
@@ -135,6 +134,12 @@ class Settings(_Model):
         except KeyError:
             known = ", ".join(sorted(self.merchants)) or "none"
             raise ConfigError(f"no merchant {name!r} in the config; it has: {known}") from None
+
+    def advice(self) -> list[str]:
+        """What works and should not stay as it is, each with the way out."""
+        if not holds_password(self.store.url):
+            return []
+        return ['store.url holds a password; export the whole URL as BACKHAUL_STORE_URL and write url = "env:BACKHAUL_STORE_URL" instead']
 
     def store_url(self) -> str:
         """The store's URL, its reference resolved. It may hold a password: never print it."""

@@ -31,19 +31,19 @@ class VendorError(BackhaulError):
 
 
 class TransientVendorError(VendorError):
-    """Worth trying again later: network, 408, 429, 5xx, an unreadable body. `retry_after` is in seconds, if told."""
+    """Worth trying again later: network, 408, 429, 5xx, a redirect, a body that is not JSON. `retry_after` is in seconds, if told."""
 
 
-class RateLimitedError(TransientVendorError):
-    """429: the vendor is there, and wants fewer calls. Nothing was done."""
+class ThrottledError(TransientVendorError):
+    """429: the vendor takes no more calls for now, and did nothing."""
 
 
 class BudgetSpentError(TransientVendorError):
-    """Our own budget of calls is used up, so that nothing was sent. `retry_after` is when one is free."""
+    """Our own call budget is used up: nothing was sent, and the vendor has done nothing wrong. `retry_after` is when a call is free."""
 
 
 class PermanentVendorError(VendorError):
-    """Trying again will not help: the vendor's own JSON says so."""
+    """The vendor said, in its own JSON, that trying again will not help: 400, 404, 422, a refusal in the body."""
 
 
 class UnauthorizedError(PermanentVendorError):

@@ -8,7 +8,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.context import FlowRunContext
 
 from backhaul.domain.windows import Window
-from backhaul.pipeline import reconciling, shipping_notice
+from backhaul.pipeline import outcomes, reading_back, reconciling, shipping_notice
 from backhaul.pipeline.deciding import decide_due
 from backhaul.pipeline.delivering import Courier
 from backhaul.pipeline.reconciling import RunSummary
@@ -48,8 +48,10 @@ def compare_asn(session: Session, window: Window) -> None:
 
 @step("notice-what-hangs")
 def notice_what_hangs(session: Session) -> None:
-    """Raise exceptions for what a vendor accepted and never showed."""
+    """Raise exceptions for what a vendor accepted or told of and never showed, and follow what we processed to its end."""
     reconciling.notice_what_hangs(session)
+    reading_back.ask_again(session)
+    outcomes.follow(session)
 
 
 @step("publish-summary")

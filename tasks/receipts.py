@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from backhaul.connectors.base import ReceiptBatch
 from backhaul.pipeline import receiving
 from backhaul.pipeline.session import Session
+from backhaul.store.polls import Scan
 from tasks.steps import step
 
 
 class News:
     """Warehouse news on its way between two steps. A plain class, which Prefect passes on without looking into it."""
 
-    def __init__(self, warehouse: str, batch: ReceiptBatch, high_water_at: datetime | None = None) -> None:
+    def __init__(self, warehouse: str, batch: ReceiptBatch, scan: Scan | None = None) -> None:
         self.warehouse = warehouse
         self.batch = batch
-        self.high_water_at = high_water_at
+        self.scan = scan
 
 
 @step("poll-warehouse")
@@ -28,4 +27,4 @@ def poll_warehouse(session: Session, warehouse: str) -> News:
 @step("load-receipts")
 def load_receipts(session: Session, news: News) -> None:
     """Check the receipts and write them, or quarantine them, in one transaction."""
-    receiving.take_in(session, news.warehouse, news.batch, high_water_at=news.high_water_at)
+    receiving.take_in(session, news.warehouse, news.batch, scan=news.scan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from backhaul.cli.app import app
+from backhaul.cli.output import complain
 from backhaul.errors import BackhaulError, ConfigError
 
 # Each module adds its commands to `app`.
@@ -16,8 +17,8 @@ def main() -> None:
     try:
         app()
     except ConfigError as error:
-        print(f"backhaul: {error}", file=sys.stderr)
+        complain(str(error))
         sys.exit(2)
     except BackhaulError as error:
-        print(f"backhaul: {error}", file=sys.stderr)
+        complain(str(error))
         sys.exit(1)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from backhaul.cli.app import Chosen, Json, app, settings, store
-from backhaul.cli.output import print_json, print_rows
+from backhaul.cli.output import print_json, print_rows, say
 from backhaul.cli.running import Done, report_failures, run_each
 from backhaul.errors import BackhaulError
 from backhaul.pipeline.session import check_secrets
@@ -86,7 +86,7 @@ def _agreed(found: list[GivenUp]) -> bool:
     if not found:
         return False
     if not sys.stdin.isatty():
-        typer.echo("Nothing was sent. Add --yes to try these again.")
+        say("Nothing was sent. Add --yes to try these again.")
         return False
     return typer.confirm("Try these again?")
 
@@ -104,7 +104,7 @@ def upgrade() -> None:
     """Bring the store's schema and views to this version."""
     opened = Store(settings().store_url())
     try:
-        typer.echo(f"the store is at schema {opened.upgrade()}")
+        say(f"the store is at schema {opened.upgrade()}")
     finally:
         opened.close()
 

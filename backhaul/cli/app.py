@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
 from backhaul import __version__, config
+from backhaul.cli.output import complain, say
 from backhaul.config import Settings
 from backhaul.store.engine import Store
 
@@ -29,6 +30,7 @@ class Chosen:
     """What the root's options chose."""
 
     config: str | None = None
+    told: ClassVar[set[str]] = set()
 
 
 @app.callback()
@@ -44,12 +46,17 @@ def root(
 @app.command()
 def version() -> None:
     """Print the version."""
-    typer.echo(__version__)
+    say(__version__)
 
 
 def settings() -> Settings:
-    """The config that the root's options chose."""
-    return config.load(Chosen.config)
+    """The config that the root's options chose. What should not stay as it is in it is told once."""
+    chosen = config.load(Chosen.config)
+    for advice in chosen.advice():
+        if advice not in Chosen.told:
+            Chosen.told.add(advice)
+            complain(advice)
+    return chosen
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from backhaul.cli.app import Chosen, Json, Merchant, app, settings
-from backhaul.cli.output import print_json, print_rows
+from backhaul.cli.output import print_json, print_rows, say
 from backhaul.cli.running import Done, report_failures, run_each
 from backhaul.domain.windows import parse_range
 from backhaul.errors import ConfigError, StoreError
@@ -49,7 +48,7 @@ def backfill(
     except ValueError as error:
         raise ConfigError(str(error)) from None
     scope = backfilling.scope_of(merchant, whole, act)
-    print(_what_it_does(merchant, scope, act), file=sys.stderr)
+    say(_what_it_does(merchant, scope, act), is_error=True)
     store = Store(chosen.store_url()).ready()
     try:
         with _progress(store, scope):

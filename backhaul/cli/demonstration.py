@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from rich.console import Console
 from rich.rule import Rule
 
-from backhaul.cli.output import print_rows
+from backhaul.cli.output import print_rows, say
 from backhaul.cli.running import report_failures, run_each
 from backhaul.sandbox.scenarios import MIX, populate, receive_some
 from backhaul.sandbox.server import Sandbox
@@ -40,30 +40,27 @@ def demonstrate(returns: int, seed: int) -> int:
     """Run the demo in `build/demo`; returns the exit code. The store stays there, to be queried afterwards."""
     console = Console()
     shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
+    FOLDER.mkdir(parents=True, mode=0o700)
     started, start = time.monotonic(), datetime.now(UTC) - timedelta(days=3)
     with Sandbox(seed, MERCHANTS, start=start) as box:
         for merchant in MERCHANTS:
             populate(box.world, merchant, returns // len(MERCHANTS), days=6, malformed=2)
         config = FOLDER / "backhaul.toml"
-        config.write_text(_config(box))
+        with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+            opened.write(_config(box))
         os.environ.update(config_env(box))
-        console.print(
-            f"A simulated Loop and its warehouses answer on {box.url}: {returns} returns of two merchants, some damaged on the wire."
-        )
+        say(f"A simulated Loop and its warehouses answer on {box.url}: {returns} returns of two merchants, some damaged on the wire.")
         failures = _sync(console, "Sync 1: take the returns in, announce each at its warehouse", config)
         for merchant in MERCHANTS:
             outcomes = receive_some(box.world, merchant, share=0.7, blind=1, mix=_MIX)
-            console.print(f"Parcels arrive for {merchant}: {len(outcomes)} of them, some damaged, short, over or strange.")
+            say(f"Parcels arrive for {merchant}: {len(outcomes)} of them, some damaged, short, over or strange.")
         failures += _sync(console, "Sync 2: take the receipts in, decide, tell Loop to process or flag", config)
         box.advance(timedelta(days=2, hours=12))
-        console.print("Two and a half days pass: inspections end, and some receipts are corrected.")
+        say("Two and a half days pass: inspections end, and some receipts are corrected.")
         failures += _sync(console, "Sync 3: what was in inspection is decided, corrections become exceptions", config)
         _report(console, config)
-    console.print(
-        f"\nDone in {time.monotonic() - started:.0f} s. The store is {FOLDER}/backhaul.db: query its views, or ask for one return's life:"
-    )
-    console.print(f"  .venv/bin/backhaul --config {config} show RETURN_ID")
+    say(f"\nDone in {time.monotonic() - started:.0f} s. The store is {FOLDER}/backhaul.db: query its views, or ask for one return's life:")
+    say(f"  .venv/bin/backhaul --config {config} show RETURN_ID")
     return 1 if failures else 0
 
 

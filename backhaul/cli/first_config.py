@@ -7,7 +7,6 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from backhaul import config
 from backhaul.errors import ConfigError
@@ -38,7 +37,7 @@ class Answers:
     @property
     def store_reference(self) -> str:
         """The store's URL as the file has it: a reference when it holds a password."""
-        return f"env:{STORE_VARIABLE}" if urlsplit(self.store_url).password else self.store_url
+        return f"env:{STORE_VARIABLE}" if config.holds_password(self.store_url) else self.store_url
 
     def variables(self) -> list[tuple[str, str]]:
         """The environment variables that the file refers to, each with where its value comes from."""

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 import typer
 
 from backhaul.cli.app import Chosen, Json, Merchant, app, settings, store
-from backhaul.cli.output import print_json, print_rows
+from backhaul.cli.output import complain, print_json, print_rows, say
 from backhaul.cli.running import report_failures, run_each
 from backhaul.pipeline.session import check_secrets, utc_now
 from backhaul.store import timeline as lives
@@ -46,7 +46,7 @@ def show(return_id: Annotated[str, typer.Argument(help="The Loop return id.")], 
             if entries:
                 found.append({"merchant": name, "return": lives.standing(connection, name, return_id), "timeline": entries})
     if not found:
-        typer.echo(f"backhaul: no return {return_id} in the store; 'backhaul backfill' brings older ones in", err=True)
+        complain(f"no return {return_id} in the store; 'backhaul backfill' brings older ones in")
         raise typer.Exit(1)
     if as_json:
         print_json(found)
@@ -59,12 +59,8 @@ def _print_life(one: dict) -> None:  # type: ignore[type-arg]
     row = one["return"]
     if row is not None:
         why = f" because of {', '.join(row['reasons'])}" if row["reasons"] else ""
-        typer.echo(
-            f"Return {row['return_id']} of {one['merchant']}, order {row['order_name']}: {row['loop_state']} in Loop, {row['stage']}"
-        )
-        typer.echo(
-            f"RMA {row['rma_id'] or 'none'} ({row['rma_status'] or 'not seen'}) at {row['warehouse']}; decided {row['decision']}{why}"
-        )
+        say(f"Return {row['return_id']} of {one['merchant']}, order {row['order_name']}: {row['loop_state']} in Loop, {row['stage']}")
+        say(f"RMA {row['rma_id'] or 'none'} ({row['rma_status'] or 'not seen'}) at {row['warehouse']}; decided {row['decision']}{why}")
         print_rows(
             row["lines"], as_json=False, title="\nLines", columns=("line_item_id", "sku", "price", "condition", "discrepancy", "units")
         )

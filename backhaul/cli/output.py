@@ -1,4 +1,4 @@
-"""Tables for people, JSON for scripts."""
+"""Tables for people, JSON for scripts. All that the command line says goes out here, and only as printable text."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from backhaul import printable
+
 _PIPED_WIDTH = 220  # a pipe or a file has no width of its own
 
 
@@ -23,9 +25,19 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Decimal) else value
 
 
+def say(text: str = "", *, is_error: bool = False) -> None:
+    """Text on standard output or standard error."""
+    typer.echo(printable.lines(text), err=is_error)
+
+
+def complain(text: str) -> None:
+    """One line on standard error, under our name."""
+    say(f"backhaul: {printable.line(text)}", is_error=True)
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
-    typer.echo(json.dumps(value, default=plain, ensure_ascii=False, indent=2))
+    typer.echo(printable.as_json(value, plain))
 
 
 def print_rows(
@@ -36,17 +48,17 @@ def print_rows(
         print_json([dict(row) for row in rows])
         return
     if not rows:
-        typer.echo(f"{title}: {empty}")
+        say(f"{title}: {empty}")
         return
     names = list(columns or rows[0])
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table = Table(title=printable.lines(title), title_justify="left", header_style="bold", box=None, pad_edge=False)
     for name in names:
         is_number = all(isinstance(row[name], (int, float, Decimal)) or row[name] is None for row in rows)
         table.add_column(name.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row[name]) for name in names))
     width = None if sys.stdout.isatty() else _PIPED_WIDTH
-    Console(width=width, markup=False, emoji=False).print(table)  # what vendors wrote is shown as it is
+    Console(width=width, markup=False, emoji=False).print(table)
 
 
 def _cell(value: Any) -> str:
@@ -56,4 +68,4 @@ def _cell(value: Any) -> str:
         return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, float):
         return f"{value:g}"
-    return json.dumps(value) if isinstance(value, (list, dict)) else str(value)
+    return printable.line(json.dumps(value) if isinstance(value, (list, dict)) else str(value))

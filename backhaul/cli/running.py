@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
+from backhaul.cli.output import complain
 from backhaul.config import prefect_api_url
 from backhaul.errors import BackhaulError
 
@@ -35,10 +35,7 @@ def runner(flow: Any) -> Callable[..., Any]:
     try:
         httpx.get(f"{url.rstrip('/')}/health", timeout=5).raise_for_status()
     except httpx.HTTPError as error:
-        print(
-            f"backhaul: the Prefect server does not answer ({error.__class__.__name__}); this run is recorded in the store only",
-            file=sys.stderr,
-        )
+        complain(f"the Prefect server does not answer ({error.__class__.__name__}); this run is recorded in the store only")
         return flow.fn  # type: ignore[no-any-return]
     return flow  # type: ignore[no-any-return]
 
@@ -61,5 +58,5 @@ def report_failures(done: Sequence[Done]) -> int:
     """Tell on standard error what failed; returns the exit code."""
     failed = [one for one in done if one.error]
     for one in failed:
-        print(f"backhaul: {one.merchant}: {(one.error or '').removeprefix(f'{one.merchant}: ')}", file=sys.stderr)
+        complain(f"{one.merchant}: {(one.error or '').removeprefix(f'{one.merchant}: ')}")
     return 1 if failed else 0

@@ -16,7 +16,7 @@ import typer
 from backhaul import config
 from backhaul.cli import first_config
 from backhaul.cli.app import Chosen, Json, app, settings
-from backhaul.cli.output import print_json, print_rows
+from backhaul.cli.output import complain, print_json, print_rows, say
 from backhaul.errors import ConfigError
 from backhaul.pipeline.connecting import connect as connect_merchant
 from backhaul.pipeline.diagnosis import diagnose
@@ -93,12 +93,12 @@ def _ask(option: str, question: str, default: str | None = None, choices: type[S
 
 
 def _tell_next(file: str, answers: first_config.Answers) -> None:
-    typer.echo(f"Wrote {file}, readable by you only.\n\nIt refers to these environment variables. Export them where Backhaul runs:\n")
+    say(f"Wrote {file}, readable by you only.\n\nIt refers to these environment variables. Export them where Backhaul runs:\n")
     for name, source in answers.variables():
-        typer.echo(f"  export {name}=...   # {source}")
+        say(f"  export {name}=...   # {source}")
     if file != config.DEFAULT_PATH:
-        typer.echo(f"  export BACKHAUL_CONFIG={shlex.quote(os.path.abspath(file))}   # where this file is")
-    typer.echo("\nThen:\n")
+        say(f"  export BACKHAUL_CONFIG={shlex.quote(os.path.abspath(file))}   # where this file is")
+    say("\nThen:\n")
     for command, purpose in (
         ("db upgrade", "makes the store"),
         ("doctor", "says what is missing, and how to put it right"),
@@ -106,10 +106,10 @@ def _tell_next(file: str, answers: first_config.Answers) -> None:
         ("serve", "receives webhooks, behind TLS at a URL of yours"),
         (f"connect {answers.merchant} --public-url URL", "points the vendors there"),
     ):
-        typer.echo(f"  backhaul {command:<40} {purpose}")
-    typer.echo()
+        say(f"  backhaul {command:<40} {purpose}")
+    say()
     if answers.mode == "shadow":
-        typer.echo('In shadow mode Loop is sent nothing. When its decisions convince you, set mode = "live".')
+        say('In shadow mode Loop is sent nothing. When its decisions convince you, set mode = "live".')
 
 
 @app.command()
@@ -131,11 +131,11 @@ def connect(
         title = f"Webhooks and callbacks of {merchant}" + (" (dry run: nothing was changed)" if dry_run else "")
         rows = [asdict(one) for one in done.subscriptions]
         print_rows(rows, as_json=False, title=title, columns=("vendor", "tells", "url", "state", "action", "note"), empty="none seen")
-        typer.echo("\nBy hand:")
+        say("\nBy hand:")
         for todo in done.by_hand:
-            typer.echo(f"- {todo}")
+            say(f"- {todo}")
     for problem in done.problems:
-        typer.echo(f"backhaul: {problem}", err=True)
+        complain(problem)
     raise typer.Exit(1 if done.problems else 0)
 
 
@@ -154,7 +154,7 @@ def doctor(
         rows = [asdict(finding) for finding in found]
         print_rows(rows, as_json=False, title="Doctor", columns=("state", "check", "subject", "what"))
         _print_remedies(found)
-        typer.echo(f"\n{states['ok']} ok, {states['warn']} to look at, {states['fail']} failed")
+        say(f"\n{states['ok']} ok, {states['warn']} to look at, {states['fail']} failed")
     raise typer.Exit(1 if states["fail"] else 0)
 
 
@@ -165,6 +165,6 @@ def _print_remedies(found: Sequence[Finding]) -> None:
         if finding.remedy:
             remedies.setdefault(finding.remedy, []).append(f"{finding.check} ({finding.subject})")
     if remedies:
-        typer.echo("\nWhat to do:")
+        say("\nWhat to do:")
     for remedy, checks in remedies.items():
-        typer.echo(f"- {', '.join(checks)}: {remedy}")
+        say(f"- {', '.join(checks)}: {remedy}")

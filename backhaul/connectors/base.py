@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 
 import pandas as pd
 
@@ -42,6 +42,15 @@ class ReceiptBatch:
     lines: pd.DataFrame
     bodies: list[str]
     rejected: list[Rejected] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """A part of a warehouse's own list. `cursor` is where it goes on, None at its end; `calls` is what this part has cost."""
+
+    batch: ReceiptBatch
+    calls: int
+    cursor: str | None = None
 
 
 class Verdict(StrEnum):
@@ -86,5 +95,13 @@ class Warehouse(Protocol):
     def find(self, return_ids: Sequence[str]) -> ReceiptBatch:
         """The RMAs with these keys, as they are now; keys that do not exist are absent from the batch."""
 
-    def news(self, since: datetime, until: datetime) -> ReceiptBatch:
-        """What the warehouse tells without being asked by key: RMAs it made itself (MasonHub), or all that changed (Airhouse)."""
+    def news(self, since: datetime, until: datetime, calls: int | None = None, cursor: str | None = None) -> News:
+        """What the warehouse tells without being asked by key: RMAs it made itself (MasonHub), or all that changed (Airhouse).
+
+        All of it, or as much as `calls` calls bring; with a `cursor` from an earlier part, what comes after that.
+        """
+
+    def __enter__(self) -> Self:
+        """The client itself; its connections are given back at the end of the block."""
+
+    def __exit__(self, *_: object) -> None: ...

@@ -1,6 +1,6 @@
 """The call budget of one vendor key: a strict sliding window, shared by everyone in the process who uses the key.
 
-Where a `Ledger` is kept outside the process (the store, on PostgreSQL), it is shared by all processes and machines on it.
+Where a `Ledger` is kept outside the process (store/budgets.py), it is shared by all processes and machines on it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
+
+Tell = Callable[[float], None]  # seconds that are going to be waited
 
 WINDOW = 60.0  # seconds; vendors document limits a minute, and a sliding window is safe for fixed windows too
 
@@ -29,24 +31,30 @@ class Budget:
         self._clock = clock
         self._lock = threading.Lock()
 
-    def spend(self, patience: float | None = None) -> float:
-        """Take one call, waiting for it as long as need be. Returns 0.
+    def spend(self, patience: float | None = None, tell: Tell = lambda _: None) -> float:
+        """Take one call, waiting for it as long as need be. Returns 0. `tell` hears of each wait before it begins.
 
         With `patience`, a wait known to be longer than that is not begun: nothing is spent, and the seconds to wait are returned.
         """
         waited = 0.0
-        while True:
-            with self._lock:
-                now = self._clock()
-                free_at = self._made[0] + WINDOW if len(self._made) == self.calls else now
-                wait = max(free_at, self._paused_until) - now
-                if wait <= 0:
-                    self._made.append(now)
-                    return 0.0
+        while wait := self._take():
             if patience is not None and waited + wait > patience:
                 return wait
+            tell(wait)
             self._sleep(wait)
             waited += wait
+        return 0.0
+
+    def _take(self) -> float:
+        """Take one call and return 0, or take nothing and return the seconds until one is free."""
+        with self._lock:
+            now = self._clock()
+            free_at = self._made[0] + WINDOW if len(self._made) == self.calls else now
+            wait = max(free_at, self._paused_until) - now
+            if wait > 0:
+                return wait
+            self._made.append(now)
+            return 0.0
 
     def pause(self, seconds: float) -> None:
         """Let nobody on this key call for so many seconds: the vendor has said that it is too much."""
@@ -71,15 +79,8 @@ class SharedBudget(Budget):
         super().__init__(calls, sleep=sleep)
         self._ledger, self._vendor, self._merchant = ledger, vendor, merchant
 
-    def spend(self, patience: float | None = None) -> float:
-        """As `Budget.spend`."""
-        waited = 0.0
-        while wait := self._ledger.spend(self._vendor, self._merchant, self.calls):
-            if patience is not None and waited + wait > patience:
-                return wait
-            self._sleep(wait)
-            waited += wait
-        return 0.0
+    def _take(self) -> float:
+        return self._ledger.spend(self._vendor, self._merchant, self.calls)
 
     def pause(self, seconds: float) -> None:
         """As `Budget.pause`."""

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-MESSAGE_LIMIT = 200
-_EMAIL = re.compile(r"[^\s@'\"<>]+@[^\s@'\"<>]+")
+from backhaul.connectors.text import words
+
+_CODE_LIMIT = 60
 _WORDS = ("message", "content", "detail")
 
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """A vendor's refusal: its own code where it gives one, and its words, cut and without e-mail addresses."""
+    """A vendor's refusal: its own code where it gives one, and its words; both have passed `text.words`."""
 
     code: str | None
     message: str | None
-
-
-def tidy(text: str) -> str:
-    """A vendor's words, fit to store and show: one line, at most 200 characters, no e-mail address."""
-    return _EMAIL.sub("[e-mail]", " ".join(text.split()))[:MESSAGE_LIMIT]
 
 
 def complaint(body: bytes) -> Complaint | None:
@@ -46,7 +41,7 @@ def _of(value: dict[str, Any]) -> Complaint | None:
     if isinstance(inner, list):
         inner = inner[0] if inner else None
     if isinstance(inner, str):
-        return Complaint(_code(value), tidy(inner))
+        return Complaint(_code(value), words(inner))
     source = inner if isinstance(inner, dict) and (_message(inner) or _code(inner)) else value
     message, code = _message(source), _code(source)
     if message is None and code is None:
@@ -54,7 +49,7 @@ def _of(value: dict[str, Any]) -> Complaint | None:
     if source is value and isinstance(inner, dict) and inner:
         fields = ", ".join(sorted(str(name) for name in inner))  # a validation error names its fields beside the message
         message = f"{message or code} ({fields})"
-    return Complaint(code, tidy(message) if message else None)
+    return Complaint(code, words(message) if message else None)
 
 
 def _message(source: dict[str, Any]) -> str | None:
@@ -64,5 +59,5 @@ def _message(source: dict[str, Any]) -> str | None:
 def _code(source: dict[str, Any]) -> str | None:
     for word in ("http_code", "code"):  # the gateway puts the status in `code` and the symbol in `http_code`
         if isinstance(source.get(word), str | int) and not isinstance(source[word], bool):
-            return str(source[word])[:60]
+            return words(str(source[word]), _CODE_LIMIT)
     return None

@@ -34,7 +34,9 @@ class Unreadable:
 
     def mark(self, row: int, field: str) -> None:
         """Note that a field of a row did not parse."""
-        self._fields.setdefault(row, []).append(field)
+        fields = self._fields.setdefault(row, [])
+        if field not in fields:
+            fields.append(field)
 
     def column(self, rows: int) -> list[str | None]:
         """The checked column: comma-joined wire names, None where all is well."""

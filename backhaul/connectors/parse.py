@@ -13,12 +13,17 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final
 
+from backhaul.connectors.text import GONE, PLAIN_LIMIT, plain
+
 _cached = lru_cache(maxsize=1 << 16, typed=True)  # typed, because 1, 1.0 and True are one key otherwise
 
 Scalar = str | int | float | bool | None
 
+KEY_LIMIT = 100  # characters; keys are indexed, and an index takes 2,700 bytes
+SKU_LIMIT = 255  # characters, as Shopify has it
+
 _AMOUNT = re.compile(r"[+-]?\d{1,15}(\.\d{1,8})?", re.ASCII)
-_COUNT = re.compile(r"\d{1,9}(\.0+)?", re.ASCII)
+_COUNT = re.compile(r"\d{1,9}(\.0{1,9})?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,6})?)?( ?(Z|[+-]\d{2}:?\d{2}))?)?", re.ASCII | re.IGNORECASE)
 
 
@@ -57,15 +62,37 @@ def time(value: Scalar) -> datetime | Unparsed | None:
 
 
 def ident(value: Scalar) -> str | None:
-    """An id as text: vendors write the same id as a string here and as an integer there."""
+    """An id as text: vendors write the same id as a string here and as an integer there. One that nothing can be keyed by is None."""
+    found = key(value)
+    return found if isinstance(found, str) else None
+
+
+def key(value: Scalar, limit: int = KEY_LIMIT) -> str | Unparsed | None:
+    """The same, where one that is too long, or held what is no character, is told from one that is absent.
+
+    It is never cleaned: the record would take the place of the one that really has that id.
+    """
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return text(value)
+    if value is None or isinstance(value, bool):
+        return None
+    written = value if isinstance(value, str) else repr(value)
+    if not written.strip():
+        return None
+    is_key = len(written) <= limit and (written.isprintable() or all(char >= " " and char != "\x7f" for char in written))
+    return written if is_key and GONE not in written else UNPARSED
+
+
+def sku(value: Scalar) -> str | Unparsed | None:
+    """A SKU: as long as a shop allows it to be, and as the shop and the warehouse both write it."""
+    return key(value, SKU_LIMIT)
 
 
 def text(value: Scalar) -> str | None:
-    """Text, None when absent or blank. Numbers are written out, since examples mix them with strings."""
+    """Text, printable and at most 500 characters; None when absent or blank. Numbers are written out: examples mix them with strings."""
     if isinstance(value, str):
+        if len(value) > PLAIN_LIMIT or not value.isprintable():
+            value = plain(value)
         return value if value.strip() else None
     return None if value is None or isinstance(value, bool) else repr(value)
 

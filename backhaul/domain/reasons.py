@@ -7,6 +7,11 @@ from collections.abc import Mapping
 UNMAPPED_CODE = "other"
 
 
+def folded(reason: str | None) -> str:
+    """A reason as it is compared, in the config and in the store alike: databases lower only ASCII, or by their own locale."""
+    return (reason or "").strip().casefold()
+
+
 class Reasons:
     """A merchant's table of reasons. Words are compared whole, without the spaces around them and without regard to case.
 
@@ -18,7 +23,7 @@ class Reasons:
     def __init__(self, table: Mapping[str, str]) -> None:
         self._codes: dict[str, str] = {}
         for reason, code in table.items():
-            if self._codes.setdefault(_folded(reason), code) != code:
+            if self._codes.setdefault(folded(reason), code) != code:
                 raise ValueError(f"reasons: {reason!r} is there twice, with different codes; keep one")
 
     @property
@@ -28,12 +33,8 @@ class Reasons:
 
     def code(self, reason: str | None) -> str:
         """The warehouse's code; `other` for a reason that is empty or not in the table."""
-        return self._codes.get(_folded(reason), UNMAPPED_CODE) if reason else UNMAPPED_CODE
+        return self._codes.get(folded(reason), UNMAPPED_CODE) if reason else UNMAPPED_CODE
 
     def is_mapped(self, reason: str | None) -> bool:
         """Whether the table has the reason. An empty reason is not mapped."""
-        return bool(reason) and _folded(reason) in self._codes
-
-
-def _folded(reason: str | None) -> str:
-    return (reason or "").strip().casefold()
+        return bool(reason) and folded(reason) in self._codes

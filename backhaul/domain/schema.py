@@ -52,7 +52,7 @@ class Frame:
         return self.columns + self.checked
 
 
-_UNPARSED = ("unparsed_money", "unparsed_times")  # comma-joined wire names, or None
+_UNPARSED = ("unparsed_money", "unparsed_times", "unparsed_keys")  # comma-joined wire names, or None
 
 RETURNS = Frame(
     "returns",
@@ -82,6 +82,14 @@ RETURNS = Frame(
         Field("label_status", Kind.TEXT, "new, pre_transit, in_transit, delivered, …; an open set."),
         Field("destination_id", Kind.TEXT, "Loop's destination, which routes to a warehouse."),
         Field("is_paid", Kind.FLAG, "Loop has processed the return: was_processed, or an outcome is dated, or a refund exists."),
+        Field("is_finished", Kind.FLAG, "Loop says was_processed, and dates no outcome by itself: all of them are done."),
+        Field("return_processed_at", Kind.TIME, "When Loop had processed the return; like the four below, it lags by hours."),
+        Field("refund_processed_at", Kind.TIME, "When the refund was made."),
+        Field("gift_card_processed_at", Kind.TIME, "When the store credit was issued."),
+        Field("exchange_processed_at", Kind.TIME, "When the exchange was ordered."),
+        Field("shop_cash_processed_at", Kind.TIME, "When the shop's own cash was given, in place of a refund."),
+        Field("exchange_units", Kind.COUNT, "Units that are to go out in exchange."),
+        Field("out_of_stock_units", Kind.COUNT, "Those of them that Loop says are out of stock."),
     ),
     _UNPARSED,
 )
@@ -105,6 +113,7 @@ RETURN_LINES = Frame(
         Field("parent_return_reason", Kind.TEXT, "The reason's group."),
         Field("line_outcome", Kind.TEXT, "Loop's outcome of the line."),
         Field("returned_at", Kind.TIME, "When the line was added to the return."),
+        Field("reason_key", Kind.TEXT, "The customer's reason as it is compared with the config's: case-folded, without outer spaces."),
     ),
     _UNPARSED,
 )
@@ -151,7 +160,7 @@ RECEIPT_LINES = Frame(
         Field("is_known", Kind.FLAG, "False when the condition had to be taken as pending, because the word is unlisted or absent."),
         Field("is_expected", Kind.FLAG, "False when the warehouse says the unit was not announced."),
     ),
-    ("unparsed_units",),
+    ("unparsed_units", "unparsed_keys"),
 )
 
 LOOP_STATES = ("open", "closed", "cancelled", "expired", "review")

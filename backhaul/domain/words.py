@@ -124,6 +124,7 @@ class ExceptionKind(StrEnum):
     RMA_NOT_FOUND = "rma_not_found"
     PROCESS_UNCONFIRMED = "process_unconfirmed"
     CANCEL_AFTER_RECEIVING = "cancel_after_receiving"
+    OUTCOME_UNDONE = "outcome_undone"
     SILENCE = "silence"
     AUDIT_GAP = "audit_gap"
 
@@ -152,6 +153,7 @@ REMEDIES: dict[ExceptionKind, str] = {
     ExceptionKind.RMA_NOT_FOUND: "Ask the warehouse what became of the RMA, and create it again if it is gone.",
     ExceptionKind.PROCESS_UNCONFIRMED: "Look at the return in Loop, and process it there by hand if Loop has not.",
     ExceptionKind.CANCEL_AFTER_RECEIVING: "The parcel has arrived for a return that ended in Loop: settle it with the customer by hand.",
+    ExceptionKind.OUTCOME_UNDONE: "Finish in Loop what it has not done for the customer; the exception ends once Loop shows it done.",
     ExceptionKind.SILENCE: "Check with the vendor, and with 'backhaul doctor', that its webhooks and its API still reach us.",
     ExceptionKind.AUDIT_GAP: "Run 'backhaul backfill' over the days named, then run the audit again.",
 }

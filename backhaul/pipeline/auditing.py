@@ -132,7 +132,7 @@ def _audit_warehouse(session: Session, name: str, window: Window, at_loop: dict[
     client = session.warehouses[name]
     asked = sorted(return_id for return_id, warehouse in at_loop.items() if warehouse == name)
     batches = [client.find(asked)] if asked else []
-    batches.append(client.news(window.start, window.end))
+    batches.append(client.news(window.start, window.end).batch)
     there = {key for batch in batches for key in batch.receipts["rma_key"] if key is not None}
     before, announced = _known_rmas(session, name, there | set(asked)), _announced(session, name, asked)
     for batch in batches:

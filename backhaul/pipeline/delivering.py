@@ -33,9 +33,9 @@ from backhaul.domain.words import DeliveryKind, ExceptionKind
 from backhaul.errors import (
     BudgetSpentError,
     PermanentVendorError,
-    RateLimitedError,
     RefusedError,
     StructuralError,
+    ThrottledError,
     TransientVendorError,
     UnauthorizedError,
     VendorError,
@@ -337,7 +337,7 @@ class Lane:
                 circuits.keep_circuit(tx, self.vendor, Circuit())
 
     def _note_failure(self, error: VendorError | StructuralError) -> None:
-        if isinstance(error, RateLimitedError):
+        if isinstance(error, ThrottledError):
             return  # it is there, and says so
         with self.session.write() as tx:
             before = circuits.read_circuits(tx.connection, tx.merchant).get(self.vendor, Circuit())

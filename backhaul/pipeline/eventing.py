@@ -3,6 +3,9 @@
 | event | what is done |
 |---|---|
 | `return.created` of a return that we do not have | loaded as it is, so that its RMA is made at once; read back after that |
+| the same, once another event has told of its end | a signal: what it says is older than that |
+| one that cannot be read, or breaks a rule | a signal, and `outcome` says so; it is never quarantined, and blocks nothing |
+| one of a return that Loop does not show | asked for again by later syncs, then an exception |
 | any other of a return, its label or its processing | a signal: the return is read back |
 | `return.processing.failed` | and its process, if Loop accepted it and shows the return open still, has failed |
 | a warehouse's | is its receipt: taken in as it is; one that did not decode is asked for by its key |
@@ -12,37 +15,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import msgspec
-import pandas as pd
 import sqlalchemy as sa
 
 from backhaul import checks
-from backhaul.connectors.base import ReceiptBatch, ReturnBatch
-from backhaul.connectors.envelopes import tidy
+from backhaul.connectors.base import ReceiptBatch
 from backhaul.connectors.loop.normalise import normalise as normalise_returns
 from backhaul.connectors.masonhub import normalise as masonhub
+from backhaul.connectors.text import words
 from backhaul.domain.deliveries import Owed, Seen, proven
 from backhaul.domain.words import DeliveryKind, DeliveryState, ExceptionKind, LoopState
-from backhaul.errors import PermanentVendorError, StructuralError, UnauthorizedError
-from backhaul.pipeline import intake, receiving
+from backhaul.errors import StructuralError
+from backhaul.pipeline import intake, reading_back, receiving
 from backhaul.pipeline.session import Session
 from backhaul.store import bulk, events, outbox
 from backhaul.store.events import Event
-from backhaul.store.exceptions import open_exception, raise_exception, resolve_exception
+from backhaul.store.exceptions import open_exception
 from backhaul.store.inbox import move_in
 from backhaul.store.receipts import mark_due
-from backhaul.store.tables import deliveries, exceptions, returns
+from backhaul.store.tables import deliveries, returns
 from backhaul.store.transaction import Transaction
 
 AT_ONCE = 250  # events in one batch
-FEW = 20  # returns that are read back one by one; for more, the list is fewer calls
-RECENT = timedelta(minutes=10)  # how far Loop's clock and ours may differ, and how late it may commit
-LONGEST = timedelta(days=119)  # the list refuses a range over 120 days
 AGAIN_AFTER = timedelta(seconds=30)
 _SIGNALS = ("return", "return.processing", "label")
+_OVER = (LoopState.CLOSED, LoopState.CANCELLED, LoopState.EXPIRED)
+_UNREADABLE = "unreadable"
 _CREATED = "return.created"
 _FAILED = "return.processing.failed"
 
@@ -50,6 +51,7 @@ _FAILED = "return.processing.failed"
 class _Said(msgspec.Struct):
     topic: Any = None
     trigger: Any = None
+    state: Any = None
     message: Any = None
     line_items: Any = None
     is_partial: bool = False
@@ -61,6 +63,11 @@ class Batch:
     def __init__(self, claimed: Sequence[Event]) -> None:
         self.events = list(claimed)
         self.said = {event.event_id: msgspec.json.decode(event.body, type=_Said) for event in claimed}
+        self.unreadable = {event.event_id for event in claimed if self._is_unreadable(event)}
+
+    def _is_unreadable(self, event: Event) -> bool:
+        said = self.said[event.event_id]
+        return said.is_partial or (event.source == "loop" and said.topic in _SIGNALS and event.record_key is None)
 
     def of_loop(self) -> list[Event]:
         """Those that tell of a return at Loop."""
@@ -87,9 +94,11 @@ def claim(session: Session) -> Batch:
 
 def load(session: Session, batch: Batch) -> None:
     """Load what events bring whole: returns that are new, and receipts."""
-    created = {event.record_key: event.body.encode() for event in batch.created()}
-    if created:
-        _load_returns(session, normalise_returns(list(created.values()), "webhook"), "webhook")
+    created = {str(event.record_key): event for event in batch.created()}
+    over = _told_over(session, sorted(created))
+    new = [event for key, event in created.items() if key not in over]
+    if new:
+        _load_new(session, batch, new)
     for warehouse in session.warehouses:
         told = [event for event in batch.events if event.source == warehouse]
         whole = [event for event in told if not batch.said[event.event_id].is_partial]
@@ -101,13 +110,16 @@ def load(session: Session, batch: Batch) -> None:
 
 
 def read_back(session: Session, batch: Batch) -> None:
-    """Read the returns that events signal from Loop."""
+    """Read the returns that events signal from Loop, and note what came of those that it does not show."""
     signalled = _to_read(session, batch)
+    unknown: set[str] = set()
     if signalled:
         waiting_since = min(event.received_at for event in batch.of_loop())
-        found = _read_few(session, signalled) if len(signalled) <= FEW else _read_many(session, signalled, waiting_since)
+        found, unread = reading_back.read(session, signalled, waiting_since)
         session.run.add("read_back", len(found))
-        _note_unknown(session, signalled, found)
+        unknown = set(signalled) - found - unread
+        reading_back.note_unknown(session, signalled, found, unknown)
+    _note_outcomes(session, batch, unknown)
 
 
 def confirm_rmas(session: Session) -> None:
@@ -151,8 +163,23 @@ def postpone(session: Session, batch: Batch) -> None:
         events.postpone(connection, [event.event_id for event in batch.events], session.clock() + AGAIN_AFTER)
 
 
-def _load_returns(session: Session, batch: ReturnBatch, source: str) -> None:
-    intake.load(session, intake.check(session, intake.keep_news(session, batch, source)))
+def _load_new(session: Session, batch: Batch, created: Sequence[Event]) -> None:
+    """Load returns as their events tell them. One that breaks a rule is left to what is read back: the event stays where it is kept."""
+    checked = intake.check(
+        session, intake.keep_news(session, normalise_returns([event.body.encode() for event in created], "webhook"), "webhook")
+    )
+    bad = {held.record_key for held in checked.bad}
+    batch.unreadable |= {event.event_id for event in created if event.record_key in bad}
+    session.run.add("records_in", -len(checked.bad))  # they are counted as events, not as records
+    checked.bad = []
+    intake.load(session, checked)
+
+
+def _told_over(session: Session, return_ids: Sequence[str]) -> set[str]:
+    """Of these returns, those that an event has told are over: what their first event says is older."""
+    with session.store.read() as connection:
+        told = events.bodies_of(connection, session.merchant, "loop", return_ids)
+    return {key for key, body in told if msgspec.json.decode(body, type=_Said).state in _OVER}
 
 
 def _receipts(session: Session, warehouse: str, told: Sequence[Event]) -> ReceiptBatch:
@@ -185,78 +212,19 @@ def _to_read(session: Session, batch: Batch) -> list[str]:
     created = {event.event_id for event in batch.created()}
     keys = {event.record_key for event in batch.of_loop() if event.event_id not in created}
     new = {event.record_key for event in batch.of_loop() if event.event_id in created} - keys
-    query = sa.select(returns.c.return_id).where(returns.c.merchant == session.merchant, returns.c.updated_at.is_not(None))
-    with session.store.read() as connection:
-        known = {row.return_id for row in bulk.select_by_keys(connection, query, returns.c.return_id, sorted(filter(None, new)))}
+    known = reading_back.shown(session, sorted(filter(None, new)))
     return sorted(key for key in keys | (new - known) if key is not None)
 
 
-def _read_few(session: Session, return_ids: Sequence[str]) -> set[str]:
-    """Read returns one by one. For those that are closed the list is asked too: it alone tells that they were paid."""
-    batches = []
-    for return_id in return_ids:
-        try:
-            batches.append(session.loop.details(return_id))
-        except UnauthorizedError:
-            raise
-        except (PermanentVendorError, StructuralError):
-            session.run.add("not_read_back")  # the next sync reads it from the list
-    found = {key for batch in batches for key in batch.returns["return_id"]}
-    closed = [
-        moment
-        for batch in batches
-        for state, moment in zip(batch.returns["loop_state"], batch.returns["updated_at"], strict=True)
-        if state == LoopState.CLOSED and moment is not None
-    ]
-    if closed:
-        start = max(min(closed), max(closed) - RECENT)
-        _load_returns(session, session.loop.returns(start, max(closed), (LoopState.CLOSED.value,)), "list")
-    if batches:
-        _load_returns(session, _joined(batches), "details")
-    return found
-
-
-def _read_many(session: Session, return_ids: Sequence[str], waiting_since: datetime) -> set[str]:
-    """Read what changed since the oldest event; what the list does not show is read by itself."""
-    now = session.clock()
-    batch = session.loop.returns(max(waiting_since - RECENT, now - LONGEST), now)
-    _load_returns(session, batch, "list")
-    found = set(batch.returns["return_id"])
-    missing = [return_id for return_id in return_ids if return_id not in found]
-    return found | (_read_few(session, missing) if missing else set())
-
-
-def _joined(batches: Sequence[ReturnBatch]) -> ReturnBatch:
-    return ReturnBatch(
-        pd.concat([batch.returns for batch in batches], ignore_index=True),
-        pd.concat([batch.lines for batch in batches], ignore_index=True),
-        [body for batch in batches for body in batch.bodies],
-        [rejected for batch in batches for rejected in batch.rejected],
-    )
-
-
-def _note_unknown(session: Session, signalled: Sequence[str], found: set[str]) -> None:
-    """A return that a webhook told of, and that Loop does not show, needs a person; it is over once Loop does."""
-    mine = exceptions.c.merchant == session.merchant
-    query = sa.select(exceptions.c.subject).where(
-        mine, exceptions.c.kind == ExceptionKind.ASN_ONLY.value, exceptions.c.resolved_at.is_(None)
-    )
-    stored = sa.select(returns.c.return_id).where(returns.c.merchant == session.merchant, returns.c.updated_at.is_(None))
-    unknown = [key for key in signalled if key not in found]
-    with session.store.read() as connection:
-        is_open = set(connection.execute(query).scalars())
-        only_told = {row.return_id for row in bulk.select_by_keys(connection, stored, returns.c.return_id, unknown)}
-    over = is_open & set(signalled) & found
-    if not only_told and not over:
-        return
-    now, why = session.clock(), "a webhook told of it, and Loop shows it neither in its list nor by itself"
-    with session.store.write(session.merchant) as connection:
-        for key in sorted(only_told):
-            raise_exception(
-                connection, session.merchant, ExceptionKind.ASN_ONLY, key, why, return_id=key, run_id=session.run.run_id, now=now
-            )
-        for key in sorted(over):
-            resolve_exception(connection, session.merchant, ExceptionKind.ASN_ONLY, key, now)
+def _note_outcomes(session: Session, batch: Batch, unknown: set[str]) -> None:
+    """Keep with the events that they could not be read, or that Loop does not show their return."""
+    of_unknown = [event.event_id for event in batch.of_loop() if event.record_key in unknown and event.event_id not in batch.unreadable]
+    session.run.add("events_unreadable", len(batch.unreadable))
+    session.run.add("events_of_unknown_returns", len(of_unknown))
+    if batch.unreadable or of_unknown:
+        with session.store.write(session.merchant) as connection:
+            events.note_outcome(connection, sorted(batch.unreadable), _UNREADABLE)
+            events.note_outcome(connection, of_unknown, reading_back.UNKNOWN)
 
 
 def _fail_processes(tx: Transaction, batch: Batch) -> list[int]:
@@ -284,7 +252,7 @@ def _fail_processes(tx: Transaction, batch: Batch) -> list[int]:
             continue  # it tells of an attempt before this one
         said = batch.said[event.event_id].message
         owed = Owed(row.delivery_id, DeliveryKind.LOOP_PROCESS, DeliveryState(row.state), None, row.is_uncertain)
-        proof = proven(owed, Seen(failure=tidy(said) if isinstance(said, str) else ""))
+        proof = proven(owed, Seen(failure=(words(said) if isinstance(said, str) else None) or ""))
         if proof is not None and outbox.change(tx, row.delivery_id, proof.transition, proof.why):
             open_exception(tx, ExceptionKind.DELIVERY_FAILED, f"{row.kind}:{row.return_id}", proof.why, row.return_id)
             mark_due(tx.connection, tx.merchant, [row.return_id])

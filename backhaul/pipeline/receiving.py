@@ -11,14 +11,16 @@ import pandas as pd
 import sqlalchemy as sa
 
 from backhaul import checks
-from backhaul.connectors.base import ReceiptBatch
+from backhaul.connectors.base import News, ReceiptBatch, Warehouse
 from backhaul.domain import schema
 from backhaul.domain.keys import content_hash
 from backhaul.domain.words import ExceptionKind
-from backhaul.errors import StructuralError
+from backhaul.errors import PermanentVendorError, StructuralError, UnauthorizedError
 from backhaul.pipeline.session import Session
+from backhaul.pipeline.soundness import require_sound
 from backhaul.store import bulk, polls
 from backhaul.store.exceptions import raise_exception, resolve_exception
+from backhaul.store.polls import Scan
 from backhaul.store.quarantine import Quarantined, known_quarantine, put_in_quarantine
 from backhaul.store.receipts import ReceiptRecord, known_rmas, load_receipts, make_record, mark_due
 from backhaul.store.tables import check_results, events
@@ -26,63 +28,66 @@ from backhaul.store.tables import check_results, events
 _EVENT = ("merchant", "source", "channel", "topic", "record_key", "body_hash", "body", "occurred_at", "received_at", "handled_at", "run_id")
 _HAS_LINES = schema.RECEIPTS.columns.index("has_lines")
 _NEWS_DAYS = 14  # how far back the warehouse's own RMAs, and the first changes of one that lists them, are looked for
+_SHARE_OF_NEWS = 4  # a fourth of the calls, and all that the keys leave over, go into the warehouse's own list
 _LISTS_CHANGES = ("airhouse",)  # its news is all that changed since a moment; MasonHub's only what it made itself
 _OVERLAP = timedelta(minutes=10)  # changes that the warehouse lists late are met again; loading them again is free
 
 
-def poll(session: Session, warehouse: str) -> tuple[ReceiptBatch, datetime | None]:
-    """Ask a warehouse for what may have changed, within the sync's budget; with the time that its list of changes is then taken in to."""
-    return _changes(session, warehouse) if warehouse in _LISTS_CHANGES else (_known(session, warehouse), None)
+def poll(session: Session, warehouse: str) -> tuple[ReceiptBatch, Scan]:
+    """Ask a warehouse for what may have changed: its own list from where the last sync left it, and RMAs by their keys.
 
-
-def _known(session: Session, warehouse: str) -> ReceiptBatch:
-    """Every RMA that may have news, by its key, and those that the warehouse made itself."""
-    client, settings, now = session.warehouses[warehouse], session.settings, session.clock()
-    limits = getattr(settings, warehouse)
-    with session.store.read() as connection:
-        by_us = settings.policy.announce != "off"
-        keys = polls.keys_to_poll(connection, session.merchant, warehouse, now, limits.correction_days, by_us)
-    asked = keys[: limits.poll_calls_per_sync * client.batch_size]
-    session.run.add("polled", len(asked))
-    session.run.add("left_for_next_sync", len(keys) - len(asked))
-    batches = [client.find(asked)] if asked else []
-    batches.append(client.news(now - timedelta(days=_NEWS_DAYS), now))
-    if len(asked) < len(keys):
-        with session.store.write(session.merchant) as connection:
-            polls.note_polled(connection, session.merchant, asked, now)
-    return joined(batches)
-
-
-def _changes(session: Session, warehouse: str) -> tuple[ReceiptBatch, datetime | None]:
-    """All that changed since the last time, whoever made it; by key only what was announced and is in no list of changes."""
+    Returns what it told, and how far its list is then taken in. Both together cost at most `poll_calls_per_sync` calls; what is left over
+    is asked for first the next time. A warehouse that lists every change is asked by key only for what was announced and never listed.
+    """
     client, now = session.warehouses[warehouse], session.clock()
-    limits = getattr(session.settings, warehouse)
+    limits, lists_changes = getattr(session.settings, warehouse), warehouse in _LISTS_CHANGES
+    calls, size = limits.poll_calls_per_sync, client.batch_size
     with session.store.read() as connection:
-        taken_to = polls.high_water(connection, session.merchant, warehouse)
-        unseen = polls.unseen_keys(connection, session.merchant, warehouse)
-    news = client.news(now - timedelta(days=_NEWS_DAYS) if taken_to is None else taken_to - _OVERLAP, now)
-    listed = set(news.receipts["rma_key"])
-    keys = [key for key in unseen if key not in listed]
-    asked = keys[: limits.poll_calls_per_sync * client.batch_size]
+        scan = polls.scan_of(connection, session.merchant, warehouse)
+        if lists_changes:
+            keys, waiting = polls.unseen_keys(connection, session.merchant, warehouse, calls * size)
+        else:
+            by_us = session.settings.policy.announce != "off"
+            keys, waiting = polls.keys_to_poll(connection, session.merchant, warehouse, now, limits.correction_days, by_us, calls * size)
+    for_news = max(calls - -(-len(keys) // size), calls // _SHARE_OF_NEWS, 1)
+    news = _news(client, scan, now, for_news)
+    listed = set(news.batch.receipts["rma_key"]) if lists_changes else set()
+    asked = [key for key in keys if key not in listed][: max(calls - news.calls, 0) * size]
+    left = max(waiting - len(asked) - sum(key in listed for key in keys), 0)
     session.run.add("polled", len(asked))
-    session.run.add("left_for_next_sync", len(keys) - len(asked))
+    session.run.add("left_for_next_sync", left)
+    if left:
+        with session.store.write(session.merchant) as connection:
+            polls.note_polled(connection, session.merchant, warehouse, asked, now)
     # A time from the future must not hide what comes before it.
-    newest = max((at for at in news.receipts["as_of"] if at is not None and at <= now), default=None)
-    return joined([news, client.find(asked)] if asked else [news]), newest
+    times = (at for at in news.batch.receipts["as_of"] if at is not None and at <= now)
+    newest = max(times, default=None) if lists_changes else None
+    return joined([news.batch, client.find(asked)] if asked else [news.batch]), Scan(newest, news.cursor)
 
 
-def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str = "poll", high_water_at: datetime | None = None) -> None:
+def _news(client: Warehouse, scan: Scan, now: datetime, calls: int) -> News:
+    since = now - timedelta(days=_NEWS_DAYS) if scan.high_water_at is None else scan.high_water_at - _OVERLAP
+    try:
+        return client.news(since, now, calls, scan.cursor)
+    except UnauthorizedError:
+        raise
+    except PermanentVendorError:
+        if scan.cursor is None:
+            raise
+        return client.news(since, now, calls)  # the vendor no longer knows the place: from the start
+
+
+def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str = "poll", scan: Scan | None = None) -> None:
     """Check what is news in a batch and write it in one transaction; what breaks a critical rule is quarantined, and its return waits.
 
-    `high_water_at` is how far the warehouse's list of changes has been read; it is noted with the rows.
+    `scan` is how far the warehouse's own list has been read; it is noted with the rows.
     """
     now = session.clock()
     records = records_of(batch)
     with session.store.read() as connection:
         known = known_rmas(connection, session.merchant, [record.rma_key for record in records])
         in_quarantine = known_quarantine(connection, session.merchant, warehouse)
-        taken_to = polls.high_water(connection, session.merchant, warehouse)
-    is_further = high_water_at is not None and (taken_to is None or high_water_at > taken_to)
+        moves_to = None if scan is None else _further(polls.scan_of(connection, session.merchant, warehouse), scan)
     news = [
         record
         for record in records
@@ -101,11 +106,13 @@ def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str 
         )
         if (quarantined.record_key, quarantined.content_hash) not in in_quarantine:
             bad.append(quarantined)
-    if not good and not bad and not is_further:
+    if channel == "poll":
+        require_sound(session.merchant, f"receipts of {warehouse}", bad, len(records) + len(batch.rejected))
+    if not good and not bad and moves_to is None:
         return
     with session.store.write(session.merchant) as connection:
-        if high_water_at is not None and is_further:
-            polls.move_high_water(connection, session.merchant, warehouse, high_water_at)
+        if moves_to is not None:
+            polls.move_scan(connection, session.merchant, warehouse, moves_to)
         loaded = load_receipts(connection, session.merchant, warehouse, good, run_id=session.run.run_id, now=now)
         put_in_quarantine(connection, session.merchant, warehouse, bad, session.run.run_id, now)
         mark_due(connection, session.merchant, [held.record_key for held in bad])  # nothing is decided on the older one
@@ -118,6 +125,12 @@ def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str 
     session.run.add("receipts_out", len(loaded))
     session.run.add("receipts_unchanged", len(good) - len(loaded))
     session.run.add("receipts_quarantined", len(bad))
+
+
+def _further(before: Scan, now: Scan) -> Scan | None:
+    """What is new of a scan: a high water that is higher, another place to go on from; None when neither is."""
+    is_higher = now.high_water_at is not None and (before.high_water_at is None or now.high_water_at > before.high_water_at)
+    return Scan(now.high_water_at if is_higher else None, now.cursor) if is_higher or now.cursor != before.cursor else None
 
 
 def joined(batches: Sequence[ReceiptBatch]) -> ReceiptBatch:

@@ -20,7 +20,7 @@ from backhaul.connectors.registry import connect_warehouse, is_by_file
 from backhaul.domain.plan import Terms
 from backhaul.domain.policy import Policy
 from backhaul.domain.reasons import Reasons
-from backhaul.errors import PermanentVendorError
+from backhaul.errors import TransientVendorError
 from backhaul.store.budgets import ledger_of
 from backhaul.store.engine import Store
 from backhaul.store.runs import Run, finish_run, start_run
@@ -69,9 +69,9 @@ class Session:
             yield Transaction(connection, self.merchant, self.run.run_id, self.clock())
 
     def client(self, warehouse: str) -> Warehouse:
-        """The client of one of the merchant's warehouses. Raises PermanentVendorError when its results come by file."""
+        """The client of one of the merchant's warehouses. Raises TransientVendorError where its results come by file."""
         if warehouse not in self.warehouses:
-            raise PermanentVendorError(f"{self.merchant}: {warehouse} has no API to send this to, its results come by file")
+            raise TransientVendorError(f"{self.merchant}: {warehouse} has no API to send this to, its results come by file")
         return self.warehouses[warehouse]
 
     def terms(self, warehouse: str) -> Terms:
@@ -129,9 +129,11 @@ def open_session(
     try:
         with ExitStack() as stack:
             key = resolve(mine.loop.api_key, f"merchants.{merchant}.loop.api_key")
-            stack.enter_context(kept_in(ledger_of(store)))
+            stack.enter_context(kept_in(stack.enter_context(ledger_of(store))))
             loop = stack.enter_context(LoopClient.connect(mine.loop, merchant=merchant, api_key=key, observe=observe))
-            warehouses = {name: connect_warehouse(name, merchant, mine, observe) for name in called_warehouses(mine, by_file=by_file)}
+            warehouses: dict[str, Warehouse] = {}
+            for name in called_warehouses(mine, by_file=by_file):
+                warehouses[name] = stack.enter_context(connect_warehouse(name, merchant, mine, observe))
             session = Session(store, merchant, mine, run, loop, warehouses, clock)
             _keep_reason_codes(session)
             yield session

@@ -239,7 +239,8 @@ def _airhouse_lane(merchant: str, settings: MerchantSettings, airhouse: Airhouse
     def key() -> Finding:
         if not airhouse.assumed_contract:
             return ok("airhouse.key", merchant, "not used") if is_by_file else unchecked("airhouse.key", merchant, "no contract is assumed")
-        connect_warehouse("airhouse", merchant, settings).find([NOBODY])
+        with connect_warehouse("airhouse", merchant, settings) as client:
+            client.find([NOBODY])
         return ok("airhouse.key", merchant, "Airhouse accepts it")
 
     return [

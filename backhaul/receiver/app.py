@@ -5,8 +5,8 @@
 | 200 | kept, or kept before | yes |
 | 400 | proven, but no JSON object that the vendor could have sent | no |
 | 401 | unknown merchant, no secret, or a wrong proof: all the same | no |
-| 413 | over 1 MiB | no |
-| 415 | proven, but not JSON by its content type | no |
+| 413 | over 1 MiB, or proven, but over 1,000 records | no |
+| 415 | proven, but compressed, or not JSON by its content type | no |
 | 503 | the store is away: come back later | no |
 """
 
@@ -20,10 +20,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import anyio
 import msgspec
 import sqlalchemy as sa
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -32,13 +34,15 @@ from backhaul.errors import StoreError, StructuralError
 from backhaul.pipeline.session import Clock
 from backhaul.receiver.admission import SOURCES, Door
 from backhaul.receiver.metrics import Metrics
-from backhaul.receiver.readings import as_events
+from backhaul.receiver.readings import TooManyRecordsError, as_events
 from backhaul.receiver.worker import Worker
 from backhaul.receiver.writer import Writer
 from backhaul.store import events
 from backhaul.store.engine import Store
+from backhaul.store.events import NewEvent
 
 LONGEST_BODY = 1 << 20  # bytes
+_READERS = 2  # bodies read at once; more would only fight over the interpreter with the event loop
 _STORE_PATIENCE = 10.0  # seconds; Loop retries, so a store that hangs is soon answered with 503
 _COME_BACK = {"Retry-After": "30"}
 
@@ -90,6 +94,8 @@ def make_app(service: Service) -> Starlette:
 
 
 def _webhook(service: Service) -> Callable[[Request], object]:
+    readers = anyio.CapacityLimiter(_READERS)
+
     async def endpoint(request: Request) -> Response:
         merchant, source = request.path_params["merchant"], request.path_params["source"]
         if source not in SOURCES:
@@ -98,7 +104,9 @@ def _webhook(service: Service) -> Callable[[Request], object]:
         try:
             raw = await _body(request)
             began = time.perf_counter()
-            await _accept(service, merchant, source, request, raw)
+            now = service.clock()
+            arrived = await anyio.to_thread.run_sync(_read, service.door, merchant, source, request.headers, raw, now, limiter=readers)
+            await _keep(service, merchant, source, arrived)
             response = _answer(200, "kept")
         except _Refusal as refusal:
             response = _answer(refusal.status, refusal.message, refusal.headers)
@@ -125,19 +133,28 @@ async def _body(request: Request) -> bytes:
     return bytes(raw)
 
 
-async def _accept(service: Service, merchant: str, source: str, request: Request, raw: bytes) -> None:
-    now = service.clock()
-    if not service.door.admits(merchant, source, request.headers, raw, now):
+def _read(door: Door, merchant: str, source: str, headers: Headers, raw: bytes, now: datetime) -> list[NewEvent]:
+    """The events of a body, once it is proven. In a thread: no body, however strange, keeps the event loop from answering others."""
+    if not door.admits(merchant, source, headers, raw, now):
         log.warning("refused", extra={"fields": {"source": source, "bytes": len(raw)}})
         raise _Refusal(401, "unauthorized")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise _Refusal(415, "send application/json")
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise _Refusal(415, "send it uncompressed")
+    fields = {"merchant": merchant, "source": source, "bytes": len(raw)}
     try:
-        arrived = as_events(merchant, source, raw, now)
+        return as_events(merchant, source, raw, now)
+    except TooManyRecordsError as error:
+        log.warning("too many records", extra={"fields": fields})
+        raise _Refusal(413, str(error)) from None
     except StructuralError:
-        log.warning("not readable", extra={"fields": {"merchant": merchant, "source": source, "bytes": len(raw)}})
+        log.warning("not readable", extra={"fields": fields})
         raise _Refusal(400, "not a webhook's JSON") from None
+
+
+async def _keep(service: Service, merchant: str, source: str, arrived: list[NewEvent]) -> None:
     try:
         async with asyncio.timeout(_STORE_PATIENCE):
             await service.writer.keep(arrived)

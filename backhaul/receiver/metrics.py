@@ -16,7 +16,7 @@ from backhaul.errors import StoreError
 from backhaul.pipeline.session import Clock
 from backhaul.store import events
 from backhaul.store.engine import Store
-from backhaul.store.tables import deliveries, quarantine, watermarks
+from backhaul.store.tables import IS_OWED, IS_QUARANTINED, deliveries, quarantine, watermarks
 
 _KEPT_SECONDS = 10.0
 
@@ -78,23 +78,19 @@ class _Stored(Collector):
     def _read(self) -> list[Metric]:
         try:
             with self._store.read() as connection:
-                gauges = [self._backlog_age(connection), self._backlog_size(connection), self._lag(connection)]
-                gauges += [_deliveries(connection), _quarantine(connection)]
+                gauges = [*self._backlog(connection), self._lag(connection), _deliveries(connection), _quarantine(connection)]
         except (StoreError, sa.exc.SQLAlchemyError):
             return [GaugeMetricFamily("backhaul_store_up", "Whether the store can be read.", value=0)]
         return [GaugeMetricFamily("backhaul_store_up", "Whether the store can be read.", value=1), *gauges]
 
-    def _backlog_size(self, connection: sa.Connection) -> Metric:
-        gauge = GaugeMetricFamily("backhaul_events_waiting", "Events that no run has taken in.", labels=("merchant",))
-        for one in events.backlog(connection, self._clock()):
-            gauge.add_metric((one.merchant,), one.waiting)
-        return gauge
-
-    def _backlog_age(self, connection: sa.Connection) -> Metric:
-        gauge = GaugeMetricFamily("backhaul_events_oldest_seconds", "Age of the oldest event that waits.", labels=("merchant",))
-        for one in events.backlog(connection, self._clock()):
-            gauge.add_metric((one.merchant,), (self._clock() - one.oldest_at).total_seconds())
-        return gauge
+    def _backlog(self, connection: sa.Connection) -> tuple[Metric, Metric]:
+        now = self._clock()
+        size = GaugeMetricFamily("backhaul_events_waiting", "Events that no run has taken in.", labels=("merchant",))
+        age = GaugeMetricFamily("backhaul_events_oldest_seconds", "Age of the oldest event that waits.", labels=("merchant",))
+        for one in events.backlog(connection, now):
+            size.add_metric((one.merchant,), one.waiting)
+            age.add_metric((one.merchant,), (now - one.oldest_at).total_seconds())
+        return size, age
 
     def _lag(self, connection: sa.Connection) -> Metric:
         gauge = GaugeMetricFamily(
@@ -107,10 +103,10 @@ class _Stored(Collector):
 
 def _deliveries(connection: sa.Connection) -> Metric:
     gauge = GaugeMetricFamily(
-        "backhaul_deliveries", "Writes owed to vendors, by how far they have come.", labels=("merchant", "kind", "state")
+        "backhaul_deliveries", "Writes to vendors that are not through, by how far they have come.", labels=("merchant", "kind", "state")
     )
     keys = (deliveries.c.merchant, deliveries.c.kind, deliveries.c.state)
-    for row in connection.execute(sa.select(*keys, sa.func.count().label("number")).group_by(*keys)):
+    for row in connection.execute(sa.select(*keys, sa.func.count().label("number")).where(IS_OWED.of(deliveries)).group_by(*keys)):
         gauge.add_metric((row.merchant, row.kind, row.state), row.number)
     return gauge
 
@@ -118,7 +114,7 @@ def _deliveries(connection: sa.Connection) -> Metric:
 def _quarantine(connection: sa.Connection) -> Metric:
     gauge = GaugeMetricFamily("backhaul_quarantined", "Records in quarantine.", labels=("merchant", "source"))
     keys = (quarantine.c.merchant, quarantine.c.source)
-    query = sa.select(*keys, sa.func.count().label("number")).where(quarantine.c.released_at.is_(None)).group_by(*keys)
+    query = sa.select(*keys, sa.func.count().label("number")).where(IS_QUARANTINED.of(quarantine)).group_by(*keys)
     for row in connection.execute(query):
         gauge.add_metric((row.merchant, row.source), row.number)
     return gauge

@@ -15,6 +15,7 @@ from backhaul.pipeline.session import Clock, utc_now
 from backhaul.receiver.admission import Door
 from backhaul.receiver.app import Service, make_app
 from backhaul.receiver.metrics import Metrics
+from backhaul.receiver.protocol import BACKLOG, BoundedProtocol, most_connections
 from backhaul.receiver.worker import MakeWork, Worker
 from backhaul.receiver.writer import Writer
 from backhaul.store.engine import Store
@@ -38,19 +39,22 @@ def with_worker(service: Service, config: str | None, make_work: MakeWork) -> Se
 
 def serve(service: Service, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT; then answer what is under way, end the runs, and return. Raises SystemExit when the port is taken."""
+    BoundedProtocol.most = most_connections()
     gc.freeze()  # what the imports left behind is never garbage, and need not be looked through again
     config = uvicorn.Config(
         make_app(service),
         host=host,
         port=port,
         loop="asyncio",
+        http=BoundedProtocol,
+        backlog=BACKLOG,
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
-        timeout_keep_alive=30,
+        timeout_keep_alive=int(BoundedProtocol.patience),
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn raises the signal once more when it has stopped; that must not end us unclean

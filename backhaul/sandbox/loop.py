@@ -12,8 +12,9 @@ import msgspec
 from backhaul.sandbox.app import Call, Operation, Reply, Vendor, as_json
 from backhaul.sandbox.loop_hooks import TOPICS, TRIGGERS
 from backhaul.sandbox.loop_list import asn_report, list_returns
+from backhaul.sandbox.loop_recorded import detailed
 from backhaul.sandbox.loop_state import Return, Subscription
-from backhaul.sandbox.loop_wire import DESTINATIONS, FIRST_PROVIDER_ORDER, details_record, iso_ms
+from backhaul.sandbox.loop_wire import DESTINATIONS, FIRST_PROVIDER_ORDER, iso_ms
 from backhaul.sandbox.world import World
 
 UNKNOWN = "No return found with this ID."
@@ -40,7 +41,7 @@ def _refusal(message: str, code: str | None = None) -> Reply:
 
 
 def details(world: World, call: Call) -> Reply:
-    """GET /warehouse/return/details: one object with integer ids; no match is HTTP 200 with an error inside (envelope 7)."""
+    """GET /warehouse/return/details: one object, integer ids (or an array of it); no match is a 200 with an error inside (envelope 7)."""
     account, query = world.loop(call.merchant), call.query
     if "return_id" in query:
         item = account.get(query["return_id"])
@@ -50,7 +51,7 @@ def details(world: World, call: Call) -> Reply:
         item = next(reversed(account.of_order(number)), None)
     if item is None:
         return as_json({"error": {"message": UNKNOWN}})
-    return as_json(details_record(item))
+    return as_json(detailed(item, account.options.surface))
 
 
 def _accept(world: World, call: Call, item: Return) -> Reply:
@@ -131,9 +132,8 @@ def remove(world: World, call: Call) -> Reply:
         return as_json({"message": "There are no line items that qualify for removal"}, 422)
     if not wanted <= have:
         return as_json({"message": "Not all line items qualify for removal"}, 422)
-    left = [line for line in item.lines if line.line_item_id not in wanted]
-    if left:
-        account.edit(item.id, left)
+    if not have <= wanted:
+        account.remove(item.id, [line for line in item.lines if line.line_item_id in wanted])
         account.queue_processing(item)
     else:
         account.cancel(item.id)

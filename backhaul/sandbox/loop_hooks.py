@@ -63,7 +63,7 @@ def _return(account: LoopAccount, trigger: str, item: Return) -> dict[str, Any]:
     for absent in ("origin_country", "origin_country_code", "shopify_refund_object", "label_url", "label_rate", "outcome"):
         record.pop(absent, None)
     for line in record["line_items"]:
-        line["returned_at"] = spaced(item.created_at + 1)
+        line["returned_at"] = line["returned_at"] and spaced(item.created_at + 1)
         for absent in ("refund_item", "refund_tax", "condition", "disposition", "consolidation_tracking"):
             line.pop(absent, None)
     if item.tracking_number is None:

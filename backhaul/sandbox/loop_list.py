@@ -15,8 +15,9 @@ from urllib.parse import urlencode
 import msgspec
 
 from backhaul.sandbox.app import Call, Reply, as_json
+from backhaul.sandbox.loop_recorded import listed
 from backhaul.sandbox.loop_state import DEFAULT_STATES, LoopAccount
-from backhaul.sandbox.loop_wire import asn_rows, list_record
+from backhaul.sandbox.loop_wire import asn_rows
 from backhaul.sandbox.time_index import STATES
 from backhaul.sandbox.world import World
 
@@ -173,16 +174,18 @@ def record_json(account: LoopAccount, return_id: int) -> bytes:
         return account.bulk.record_json(return_id)
     item = item or account.need(return_id)
     if item.list_json is None:
-        item.list_json = _encoder.encode(list_record(item))
+        item.list_json = _encoder.encode(listed(item, account.options.surface))
     return item.list_json
 
 
 def asn_report(world: World, call: Call) -> Reply:
-    """GET /warehouse/reporting/asn: a bare array of lines, unpaginated; an unreadable date becomes 1970."""
+    """GET /warehouse/reporting/asn: a bare array of lines, unpaginated; an unreadable date becomes 1970, over 120 days are refused."""
     account, now = world.loop(call.merchant), world.clock.seconds
     midnight = now - now % DAY
     start = _asn_day(call.query.get("from"), midnight - 7 * DAY)
     end = _asn_day(call.query.get("to"), midnight) + DAY - 1
+    if end + 1 - start > MAX_SPAN.total_seconds():
+        return InvalidError("to", "The date range may not be greater than 120 days.").reply()
     ids = account.by_created.between(STATES, start, end, None, is_descending=False)
     return as_json([row for key in ids for row in asn_rows(account.peek(key))])
 

@@ -59,6 +59,8 @@ class Return:
     was_processed: bool = False
     is_queued: bool = False
     is_flagged: bool = False
+    removed: list[Line] = field(default_factory=list)  # taken off by the remove call; they stay on the wire, without amounts
+    undone: tuple[str, ...] = ()  # outcomes that processing leaves undone: refund, exchange, credit
     handling_fee: int = 0
     exchanges: list[dict[str, Any]] = field(default_factory=list)
     carrier: str | None = None
@@ -88,6 +90,7 @@ class LoopOptions:
     """How one simulated Loop behaves where the contract leaves it open (loop.md 9). Delays are simulated time."""
 
     order: str = "descending"  # or "ascending"
+    surface: str = "documented"  # or "recorded", as it was seen live (loop_recorded.py)
     process_delay: timedelta = timedelta()
     was_processed_lag: timedelta = timedelta()
     flag_to_review: bool = True  # else the return stays open, with its flag
@@ -224,6 +227,18 @@ class LoopAccount:
     def edit(self, return_id: int | str, lines: list[Line]) -> Return:
         """The lines of a return are replaced."""
         return self.change(self.need(return_id), "return.updated", lines=lines, edited_at=self.clock.seconds)
+
+    def remove(self, return_id: int | str, lines: list[Line]) -> Return:
+        """These lines are taken off."""
+        item = self.need(return_id)
+        left = [line for line in item.lines if line not in lines]
+        return self.change(item, "return.updated", lines=left, removed=[*item.removed, *lines], edited_at=self.clock.seconds)
+
+    def leave_undone(self, return_id: int | str, *outcomes: str, out_of_stock: int = 0) -> Return:
+        """Processing will not do these outcomes (refund, exchange, credit), or does them now; so many exchanged units are out of stock."""
+        item = self.need(return_id)
+        item.exchanges = [each | {"out_of_stock": place < out_of_stock} for place, each in enumerate(item.exchanges)]
+        return self.change(item, undone=outcomes, at=item.updated_at)
 
     def cancel(self, return_id: int | str) -> Return:
         """The return is withdrawn."""

@@ -152,9 +152,9 @@ def _processed_dates(item: Return) -> dict[str, Any]:
     stamp = None
     if item.was_processed and item.processed_at is not None:
         stamp = {"date": f"{spaced(item.processed_at)}.000000", "timezone_type": 3, "timezone": "UTC"}
-    refund = stamp if "refund" in item.outcome else None
-    exchange = stamp if "exchange" in item.outcome else None
-    gift = stamp if "credit" in item.outcome else None
+    refund, exchange, gift = (
+        stamp if word in item.outcome and word not in item.undone else None for word in ("refund", "exchange", "credit")
+    )
     return {
         "return_processed": stamp,
         "refund_processed": refund,
@@ -190,7 +190,7 @@ def list_record(item: Return) -> dict[str, Any]:
         "refund_before_inspection": False,
         "was_processed": item.was_processed,
         "outcomes_processed_at": _processed_dates(item),
-        "line_items": [_line(line, item, iso_ms(item.created_at + 1)) for line in item.lines],
+        "line_items": [_line(line, item, iso_ms(item.created_at + 1)) for line in item.lines] + [_off(line, item) for line in item.removed],
         "exchanges": item.exchanges,
         **_label(item),
         "status_page_url": f"https://example.loopreturns.com/#/return/00000000-0000-4000-8000-{item.id:012d}",
@@ -200,8 +200,21 @@ def list_record(item: Return) -> dict[str, Any]:
         "type": item.type,
         "labels": _labels(item),
         "shopify_refund_object": [],
+        **_presentment(item),
         **item.extra,
     }
+
+
+def _off(line: Line, item: Return) -> dict[str, Any]:
+    """A line that the remove call took off: it stays, with every amount at zero and without its date."""
+    return _line(line, item, None) | dict.fromkeys(("price", "discount", "tax", "refund", "refund_item", "refund_tax"), "0.00")
+
+
+def _presentment(item: Return) -> dict[str, Any]:
+    """Left out while it says nothing that `line_items` does not, since pages are long enough."""
+    if not item.removed:
+        return {}
+    return {"presentment": {"currency": item.currency, "line_items": [{"line_item_id": str(line.line_item_id)} for line in item.lines]}}
 
 
 def details_record(item: Return) -> dict[str, Any]:
@@ -209,10 +222,10 @@ def details_record(item: Return) -> dict[str, Any]:
     record = list_record(item)
     for absent in ("order_id", "type", "origin_country", "origin_country_code", "refund_before_inspection", "was_processed"):
         record.pop(absent, None)
-    for absent in ("outcomes_processed_at", "shopify_refund_object"):
+    for absent in ("outcomes_processed_at", "shopify_refund_object", "presentment"):
         record.pop(absent, None)
     lines = []
-    for line, wire in zip(item.lines, record["line_items"], strict=True):
+    for line, wire in zip([*item.lines, *item.removed], record["line_items"], strict=True):
         wire.update(line_item_title=line.title, variant_title=line.variant, title=line.title, image="https://cdn.example.com/p.jpg")
         for name in ("line_item_id", "provider_line_item_id", "product_id", "variant_id"):
             wire[name] = _as_int(wire[name])

@@ -17,11 +17,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from backhaul.sandbox import airhouse, control, loop, masonhub
 from backhaul.sandbox.app import Connections, build
+from backhaul.sandbox.loop_recorded import DOCUMENTED
 from backhaul.sandbox.scenarios import populate
 from backhaul.sandbox.settings import config_env, config_toml
+from backhaul.sandbox.shipbob import api as shipbob
 from backhaul.sandbox.world import Keys, World
 
-VENDORS = (loop.VENDOR, masonhub.VENDOR, airhouse.VENDOR)
+VENDORS = (loop.VENDOR, masonhub.VENDOR, airhouse.VENDOR, shipbob.VENDOR)
 LOOP_VERSION = "2026-07"
 
 
@@ -89,8 +91,9 @@ class Sandbox:
         host: str = "127.0.0.1",
         port: int = 0,
         world: World | None = None,
+        surface: str = DOCUMENTED,
     ) -> None:
-        self.world = world or World(seed, start, merchants=merchants, is_ticking=is_ticking)
+        self.world = world or World(seed, start, merchants=merchants, is_ticking=is_ticking, surface=surface)
         self._address = (host, port)
         self._connections = Connections()
         self._server = _uvicorn(self.world, self._connections)

@@ -18,6 +18,7 @@ from backhaul.sandbox.clock import Clock
 from backhaul.sandbox.courier import Courier, Posting
 from backhaul.sandbox.faults import Fault, FaultPlan
 from backhaul.sandbox.journal import Journal
+from backhaul.sandbox.loop_recorded import DOCUMENTED, surface_of
 from backhaul.sandbox.loop_state import Line, LoopAccount, Return, Subscription
 from backhaul.sandbox.masonhub_state import MasonHubAccount, Rma
 
@@ -66,9 +67,16 @@ class World:
     """All state of a sandbox. Methods may be called from any thread; everything takes `lock`."""
 
     def __init__(
-        self, seed: int = 7, start: datetime | None = None, *, merchants: Sequence[str] = ("acme",), is_ticking: bool = True
+        self,
+        seed: int = 7,
+        start: datetime | None = None,
+        *,
+        merchants: Sequence[str] = ("acme",),
+        is_ticking: bool = True,
+        surface: str = DOCUMENTED,
     ) -> None:
         self.seed = seed
+        self.surface = surface_of(surface, seed)
         self.lock = threading.RLock()
         self.clock = Clock(start, is_ticking=is_ticking)
         self.journal = Journal()
@@ -113,6 +121,7 @@ class World:
         """Open accounts for one more merchant."""
         keys = make_keys(self.seed, name)
         loop = LoopAccount(name, self.clock, keys.loop_api_key, keys.loop_webhook_secret, lambda *told: self._tell_loop(name, *told))
+        loop.options.surface = self.surface
         masonhub = MasonHubAccount(name, self.clock, keys.masonhub_token, self.seed, lambda *told: self._tell_masonhub(name, *told))
         airhouse = AirhouseAccount(name, self.clock, keys.airhouse_api_key, self.courier.post)
         self.merchants[name] = Merchant(name, keys, loop, masonhub, airhouse)

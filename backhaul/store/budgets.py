@@ -1,21 +1,34 @@
-"""The vendors' call budgets, one for all workers: a row a key on PostgreSQL, locked for the moment that a call is written down.
+"""The vendors' call budgets, one for all workers: a row a key, locked for the moment that a call is written down.
 
-A strict sliding window by the database's own clock. Calls are counted by the second, and a second counts until it is wholly over a
-minute old. Measured cost: one short transaction a call, which is small beside the call itself.
+A strict sliding window. Calls are counted by the second, and a second counts until it is wholly over a minute old. On PostgreSQL the row
+is in the store, and the clock the database's own. SQLite's one writer would make every call wait for a load, so there the rows have a
+small file of their own beside the store, shared by all processes on this machine. Measured cost: one short transaction a call.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from backhaul.errors import StoreError
 from backhaul.store.engine import Store
 from backhaul.store.tables import call_budgets
 
 _WINDOW = 60.0
+_LONGEST_PAUSE = 120.0  # no vendor's wish is honoured for longer, so a pause that ends later was written before the clock was set back
+_BUSY_SECONDS = 10.0
+_Made = dict[str, int]  # calls by second since 1970
 
 
 class StoreLedger:
@@ -28,15 +41,10 @@ class StoreLedger:
         """Write one call down and return 0, or write nothing and return the seconds until one is free. Raises StoreError."""
         with self._store.write() as connection:
             row, now = self._locked(connection, vendor, merchant)
-            if row.paused_until > now:
-                return float(row.paused_until - now)
-            made = {second: count for second, count in _made(row).items() if int(second) + 1 > now - _WINDOW}
-            if sum(made.values()) >= calls:
-                return max(0.05, min(map(int, made)) + 1 + _WINDOW - now)
-            this = str(int(now))
-            made[this] = made.get(this, 0) + 1
-            connection.execute(sa.update(call_budgets).where(_key(vendor, merchant)).values(made=made))
-            return 0.0
+            wait, made = _one_more(_made(row.made), row.paused_until, now, calls)
+            if made is not None:
+                connection.execute(sa.update(call_budgets).where(_key(vendor, merchant)).values(made=made))
+            return wait
 
     def pause(self, vendor: str, merchant: str, seconds: float) -> None:
         """Let nobody on this key call for so many seconds. Raises StoreError."""
@@ -58,14 +66,106 @@ class StoreLedger:
         return row, float(now)
 
 
-def ledger_of(store: Store) -> StoreLedger | None:
-    """The store's ledger; None on SQLite, whose one writer would make every call wait for a load."""
-    return None if store.is_sqlite else StoreLedger(store)
+class FileLedger:
+    """A `Ledger` (connectors/budget.py) in a file beside a SQLite store. Thread-safe. `clock` is in seconds since 1970.
+
+    It holds nothing but counts of the last minute: a power cut may empty it, which is why nothing is synced to the disk.
+    """
+
+    def __init__(self, file: Path, clock: Callable[[], float] = time.time) -> None:
+        self.file = file
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._opened: sqlite3.Connection | None = None
+
+    def spend(self, vendor: str, merchant: str, calls: int) -> float:
+        """Write one call down and return 0, or write nothing and return the seconds until one is free. Raises StoreError."""
+        with self._transaction() as connection:
+            made, paused_until = self._row(connection, vendor, merchant)
+            wait, made_now = _one_more(made, paused_until, self._clock(), calls)
+            if made_now is not None:
+                self._write(connection, vendor, merchant, made_now, paused_until)
+            return wait
+
+    def pause(self, vendor: str, merchant: str, seconds: float) -> None:
+        """Let nobody on this key call for so many seconds. Raises StoreError."""
+        with self._transaction() as connection:
+            made, paused_until = self._row(connection, vendor, merchant)
+            now = self._clock()
+            still = paused_until if paused_until <= now + _LONGEST_PAUSE else now
+            self._write(connection, vendor, merchant, made, max(still, now + min(seconds, _LONGEST_PAUSE)))
+
+    def close(self) -> None:
+        """Give the file back."""
+        with self._lock:
+            if self._opened is not None:
+                self._opened.close()
+                self._opened = None
+
+    def _row(self, connection: sqlite3.Connection, vendor: str, merchant: str) -> tuple[_Made, float]:
+        query = "SELECT made, paused_until FROM call_budgets WHERE merchant = ? AND vendor = ?"
+        row = connection.execute(query, (merchant, vendor)).fetchone()
+        return (_made(row[0]), row[1]) if row else ({}, 0.0)
+
+    def _write(self, connection: sqlite3.Connection, vendor: str, merchant: str, made: _Made, paused_until: float) -> None:
+        statement = "INSERT OR REPLACE INTO call_budgets (merchant, vendor, made, paused_until) VALUES (?, ?, ?, ?)"
+        connection.execute(statement, (merchant, vendor, json.dumps(made), paused_until))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                if self._opened is None:
+                    self._opened = self._open()
+                self._opened.execute("BEGIN IMMEDIATE")  # whoever reads is the one who writes next
+                with self._opened:
+                    yield self._opened
+            except (sqlite3.Error, OSError) as error:
+                raise StoreError(
+                    f"the calls beside the store cannot be counted: {error.__class__.__name__}; "
+                    f"check the folder of store.url, or delete {self.file.name}, which holds nothing else"
+                ) from None
+
+    def _open(self) -> sqlite3.Connection:
+        os.close(os.open(self.file, os.O_CREAT | os.O_RDWR, 0o600))  # for its owner only, before SQLite would make it for all
+        connection = sqlite3.connect(self.file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=TRUNCATE")  # outlives a kill, and unlike WAL needs no turn of its own to be switched on
+        connection.execute("PRAGMA synchronous=OFF")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS call_budgets (merchant TEXT, vendor TEXT, made TEXT NOT NULL, paused_until REAL NOT NULL, "
+            "PRIMARY KEY (merchant, vendor))"
+        )
+        return connection
+
+
+@contextmanager
+def ledger_of(store: Store) -> Iterator[StoreLedger | FileLedger | None]:
+    """The ledger that all processes on a store share; None for a SQLite store that is in no file."""
+    if not store.is_sqlite:
+        yield StoreLedger(store)
+        return
+    name = store.engine.url.database
+    if not name or name == ":memory:":
+        yield None
+        return
+    with closing(FileLedger(Path(f"{name}-calls"))) as ledger:
+        yield ledger
+
+
+def _one_more(made: _Made, paused_until: float, now: float, calls: int) -> tuple[float, _Made | None]:
+    """The seconds until a call is free and None, or 0 and the calls with this one. What a clock that was set back left ahead is dropped."""
+    if now < paused_until <= now + _LONGEST_PAUSE:
+        return paused_until - now, None
+    recent = {second: count for second, count in made.items() if now - _WINDOW < int(second) + 1 and int(second) <= now + 1}
+    if sum(recent.values()) >= calls:
+        return max(0.05, min(map(int, recent)) + 1 + _WINDOW - now), None
+    this = str(math.floor(now))
+    return 0.0, recent | {this: recent.get(this, 0) + 1}
 
 
 def _key(vendor: str, merchant: str) -> sa.ColumnElement[bool]:
     return (call_budgets.c.vendor == vendor) & (call_budgets.c.merchant == merchant)
 
 
-def _made(row: Any) -> dict[str, int]:
-    return json.loads(row.made) if isinstance(row.made, str) else dict(row.made)
+def _made(written: Any) -> _Made:
+    return json.loads(written) if isinstance(written, str) else dict(written)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from backhaul.errors import ConfigError, StoreError
 from backhaul.points import reach
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_BESIDE = ("-wal", "-shm", "-journal", "-inbox", "-inbox-wal", "-inbox-shm", "-inbox-journal")  # SQLite's own files, and our inbox's
 _BUSY_MS = 30_000  # a writer waits this long for another before it gives up
 
 
@@ -82,27 +84,45 @@ def _engine(url: str) -> sa.Engine:
         return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True)
     if parsed.get_backend_name() != "sqlite":
         raise sa.exc.ArgumentError("unknown database")
-    if parsed.database:
-        _make_private(Path(parsed.database))
+    if parsed.database and parsed.database != ":memory:":
+        _make_private(parsed.database)
     engine = sa.create_engine(parsed, connect_args={"timeout": _BUSY_MS / 1000}, hide_parameters=True)
     sa.event.listen(engine, "connect", _set_up_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _make_private(file: Path) -> None:
-    """Create the file for its owner only, before SQLite would create it for all.
+def _make_private(name: str) -> None:
+    """Create the file for its owner only, before SQLite would create it for all; close to others what is there already.
 
     One that is there is never opened here: closing it would drop the locks that this process's other connections hold on it (POSIX),
     and the next process to leave would take the write-ahead log away from under them.
     """
+    if name.startswith("file:"):  # its name would be SQLite's to find out, and its mode SQLite's to choose
+        raise ConfigError("store.url: a file: URL is not taken; write sqlite:///FILE")
+    file = Path(os.path.realpath(name))  # where SQLite puts it, also through a link that leads nowhere yet
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        return
+        with suppress(FileExistsError):
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        for path in {f"{start}{suffix}" for start in (file, name) for suffix in _BESIDE} | {str(file)}:
+            _close_to_others(Path(path))
     except OSError as error:
         raise StoreError(f"the store's file cannot be written: {error.strerror}; check store.url and the folder's owner") from None
+
+
+def _close_to_others(file: Path) -> None:
+    with suppress(FileNotFoundError):  # also when another process takes its write-ahead log away at this moment
+        mode = file.lstat().st_mode
+        if not stat.S_ISREG(mode):  # a link here would lead a change of mode to a file that is not ours
+            raise StoreError(f"{file.name} is no file of its own; remove it, or point store.url elsewhere")
+        if stat.S_IMODE(mode) & 0o077:
+            try:
+                os.chmod(file, stat.S_IMODE(mode) & 0o700)
+            except PermissionError:
+                raise StoreError(
+                    f"{file.name} can be read by others, and belongs to another user; let its owner run chmod 600 on it"
+                ) from None
 
 
 def _set_up_sqlite(connection: Any, _: Any) -> None:

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from backhaul.store import bulk
-from backhaul.store.tables import deliveries, events
+from backhaul.store.tables import IS_UNKNOWN, IS_WAITING, deliveries, events
 
 LEASE = timedelta(seconds=120)  # a batch takes seconds; after this its run is taken for dead
 _NEW = ("merchant", "source", "channel", "topic", "record_key", "body_hash", "body", "occurred_at", "received_at")
-_WAITING = events.c.handled_at.is_(None)
+_WAITING = IS_WAITING.of(events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,29 @@ def settle(connection: sa.Connection, event_ids: Sequence[int], run_id: str, now
     if event_ids:
         values = {"handled_at": now, "run_id": run_id, "claimed_until": None}
         connection.execute(sa.update(events).where(events.c.event_id.in_(event_ids), _WAITING).values(values))
+
+
+def note_outcome(connection: sa.Connection, event_ids: Sequence[int], outcome: str | None) -> None:
+    """Note what came of events, where they were not simply taken in."""
+    if event_ids:
+        connection.execute(sa.update(events).where(events.c.event_id.in_(event_ids)).values(outcome=outcome))
+
+
+def bodies_of(connection: sa.Connection, merchant: str, source: str, record_keys: Sequence[str]) -> list[tuple[str, str]]:
+    """(record key, body) of every event that a source has ever sent about these records."""
+    query = sa.select(events.c.record_key, events.c.body).where(events.c.merchant == merchant, events.c.source == source)
+    return [(str(row.record_key), row.body) for row in bulk.select_by_keys(connection, query, events.c.record_key, record_keys)]
+
+
+def without_record(connection: sa.Connection, merchant: str, received_before: datetime, limit: int) -> list[tuple[int, str]]:
+    """(event id, record key) of the oldest events about a return that its source did not show when they came."""
+    query = (
+        sa.select(events.c.event_id, events.c.record_key)
+        .where(events.c.merchant == merchant, IS_UNKNOWN.of(events), events.c.received_at < received_before)
+        .order_by(events.c.event_id)
+        .limit(limit)
+    )
+    return [(row.event_id, row.record_key) for row in connection.execute(query)]
 
 
 def backlog(connection: sa.Connection, now: datetime) -> list[Backlog]:

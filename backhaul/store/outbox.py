@@ -24,7 +24,7 @@ from backhaul.points import reach
 from backhaul.store import bulk
 from backhaul.store.exceptions import end_exceptions_of
 from backhaul.store.processes import is_gone, this_process
-from backhaul.store.tables import IS_UNSENT, deliveries, delivery_attempts, quarantine
+from backhaul.store.tables import IS_SENDING, IS_UNSENT, deliveries, delivery_attempts, quarantine
 from backhaul.store.transaction import Transaction
 from backhaul.store.types import Time
 
@@ -125,7 +125,7 @@ def _in_quarantine(merchant: str) -> sa.Select[Any]:
 
 def expire_the_dead(tx: Transaction) -> None:
     """End the leases of workers of this machine that are gone, so that what they held is taken up now and not when the lease runs out."""
-    sending = (deliveries.c.merchant == tx.merchant) & (deliveries.c.state == _SENDING) & IS_UNSENT.of(deliveries)
+    sending = sa.and_(deliveries.c.merchant == tx.merchant, IS_SENDING.of(deliveries))
     query = sa.select(deliveries.c.lease_owner).where(sending, deliveries.c.lease_expires_at >= tx.now).distinct()
     gone = [owner for owner in tx.connection.execute(query).scalars() if owner and is_gone(owner.rpartition(":")[0])]
     if gone:

@@ -1,8 +1,9 @@
-"""Which RMAs a sync asks the warehouse about, in an order that is fair when its budget cannot cover all."""
+"""Which RMAs a sync asks a warehouse about, in an order that is fair when its budget cannot cover all; how far its own list was read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,29 +11,51 @@ import sqlalchemy as sa
 
 from backhaul.domain.words import DeliveryKind, RmaStage
 from backhaul.store import bulk
-from backhaul.store.tables import IS_HELD, IS_OPEN_RMA, IS_UNCONFIRMED, decisions, deliveries, receipts, returns, rmas, watermarks
+from backhaul.store.tables import (
+    IS_HELD,
+    IS_LIVE,
+    IS_OPEN_RMA,
+    IS_UNCONFIRMED,
+    decisions,
+    deliveries,
+    polls,
+    receipts,
+    returns,
+    rmas,
+    scans,
+    watermarks,
+)
 
 _OVER = (RmaStage.CLOSED.value, RmaStage.GONE.value)
+_FORGOTTEN_AFTER = timedelta(days=60)  # what was not asked for in so long needs no asking, or is asked first
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """How far a warehouse's own list has been read: the newest time taken in, and where a list that was not read to its end goes on."""
+
+    high_water_at: datetime | None = None
+    cursor: str | None = None
 
 
 def keys_to_poll(
-    connection: sa.Connection, merchant: str, warehouse: str, now: datetime, correction_days: int, is_announced_by_us: bool
-) -> list[str]:
-    """Return ids whose RMA may have news, least recently polled first.
+    connection: sa.Connection, merchant: str, warehouse: str, now: datetime, correction_days: int, is_announced_by_us: bool, limit: int
+) -> tuple[list[str], int]:
+    """The `limit` return ids whose RMA may have news that were asked for least recently, and how many there are in all.
 
     Those are: RMAs that are not terminal, announced ones not seen yet, those whose return is on hold, and those received in the last
     `correction_days`. Where others announce (`is_announced_by_us` false), also every live open return without a known RMA.
     """
     mine = (rmas.c.merchant == merchant) & (rmas.c.warehouse == warehouse)
     alive = sa.or_(rmas.c.rma_stage.is_(None), rmas.c.rma_stage.not_in(_OVER))
-    open_rmas = sa.select(rmas.c.return_id, rmas.c.polled_at).where(mine, IS_OPEN_RMA.of(rmas), alive)
+    open_rmas = sa.select(rmas.c.return_id).where(mine, IS_OPEN_RMA.of(rmas), alive)
     corrected = (
-        sa.select(rmas.c.return_id, rmas.c.polled_at)
+        sa.select(rmas.c.return_id)
         .join(receipts, (receipts.c.merchant == rmas.c.merchant) & (receipts.c.rma_key == rmas.c.rma_key))
-        .where(mine, receipts.c.received_at >= now - timedelta(days=correction_days))
+        .where(mine, receipts.c.merchant == merchant, receipts.c.received_at >= now - timedelta(days=correction_days))
     )
     held = (
-        sa.select(rmas.c.return_id, rmas.c.polled_at)
+        sa.select(rmas.c.return_id)
         .select_from(decisions)
         .join(rmas, (rmas.c.merchant == decisions.c.merchant) & (rmas.c.rma_key == decisions.c.return_id))
         .where(decisions.c.merchant == merchant, IS_HELD.of(decisions), rmas.c.warehouse == warehouse)
@@ -40,42 +63,65 @@ def keys_to_poll(
     queries = [open_rmas, corrected, held, _unseen(merchant, warehouse)]
     if not is_announced_by_us:
         queries.append(
-            sa.select(returns.c.return_id, sa.null().label("polled_at"))
+            sa.select(returns.c.return_id)
             .outerjoin(rmas, (rmas.c.merchant == returns.c.merchant) & (rmas.c.rma_key == returns.c.return_id))
-            .where(returns.c.merchant == merchant, returns.c.warehouse == warehouse, rmas.c.rma_key.is_(None))
-            .where(returns.c.loop_state.in_(("open", "review")), sa.not_(returns.c.is_history))
+            .where(returns.c.merchant == merchant, returns.c.warehouse == warehouse, IS_LIVE.of(returns), rmas.c.rma_key.is_(None))
         )
-    found: dict[str, datetime | None] = {}
-    for query in queries:
-        found.update((return_id, polled_at) for return_id, polled_at in connection.execute(query) if return_id is not None)
-    return sorted(found, key=lambda key: ((polled_at := found[key]) is not None, polled_at.isoformat() if polled_at else "", key))
+    return _least_recently_asked(connection, merchant, warehouse, sa.union(*queries), limit)
 
 
-def unseen_keys(connection: sa.Connection, merchant: str, warehouse: str) -> list[str]:
-    """Return ids that were announced and whose RMA has not been seen: one adopted may have changed last before anybody asked for news."""
-    return sorted(return_id for return_id, _ in connection.execute(_unseen(merchant, warehouse)))
+def unseen_keys(connection: sa.Connection, merchant: str, warehouse: str, limit: int) -> tuple[list[str], int]:
+    """Return ids that were announced and whose RMA has not been seen: one adopted may have changed last before anybody asked for news.
+
+    Chosen and counted like `keys_to_poll`.
+    """
+    return _least_recently_asked(connection, merchant, warehouse, _unseen(merchant, warehouse), limit)
 
 
 def _unseen(merchant: str, warehouse: str) -> sa.Select[Any]:
     return (
-        sa.select(deliveries.c.return_id, sa.null().label("polled_at"))
+        sa.select(deliveries.c.return_id)
         .where(deliveries.c.merchant == merchant, deliveries.c.warehouse == warehouse, deliveries.c.kind == DeliveryKind.RMA_CREATE.value)
         .where(IS_UNCONFIRMED.of(deliveries))
     )
 
 
-def high_water(connection: sa.Connection, merchant: str, warehouse: str) -> datetime | None:
-    """The newest time of the warehouse's own that its list of changes has been taken in to; None before the first."""
-    query = sa.select(watermarks.c.high_water_at).where(watermarks.c.merchant == merchant, watermarks.c.source == warehouse)
-    return connection.execute(query).scalar()
+def _least_recently_asked(
+    connection: sa.Connection, merchant: str, warehouse: str, wanted: sa.Select[Any] | sa.CompoundSelect[Any], limit: int
+) -> tuple[list[str], int]:
+    keys = wanted.subquery("wanted")
+    asked = (polls.c.merchant == merchant) & (polls.c.warehouse == warehouse) & (polls.c.return_id == keys.c.return_id)
+    query = (
+        sa.select(keys.c.return_id, sa.func.count().over().label("waiting"))
+        .outerjoin(polls, asked)
+        .where(keys.c.return_id.is_not(None))
+        .order_by(polls.c.polled_at.asc().nulls_first(), keys.c.return_id)
+        .limit(limit)
+    )
+    rows = connection.execute(query).all()
+    return [row.return_id for row in rows], rows[0].waiting if rows else 0
 
 
-def move_high_water(connection: sa.Connection, merchant: str, warehouse: str, high_water_at: datetime) -> None:
-    """Note, in the transaction that loads them, that the changes up to this time have been taken in."""
-    bulk.upsert(connection, watermarks, ("merchant", "source", "high_water_at"), [(merchant, warehouse, high_water_at)])
+def note_polled(connection: sa.Connection, merchant: str, warehouse: str, return_ids: Sequence[str], now: datetime) -> None:
+    """Remember when these were asked for, so that the next sync starts with the others. Needed only while a budget cannot cover all."""
+    mine = (polls.c.merchant == merchant) & (polls.c.warehouse == warehouse)
+    connection.execute(sa.delete(polls).where(mine, polls.c.polled_at < now - _FORGOTTEN_AFTER))
+    columns = ("merchant", "warehouse", "return_id", "polled_at")
+    bulk.upsert(connection, polls, columns, [(merchant, warehouse, return_id, now) for return_id in return_ids])
 
 
-def note_polled(connection: sa.Connection, merchant: str, return_ids: Sequence[str], now: datetime) -> None:
-    """Remember when these were asked for, so that the next sync starts with the others."""
-    which = bulk.one_of(connection, rmas.c.rma_key, return_ids)
-    connection.execute(sa.update(rmas).where(rmas.c.merchant == merchant, which).values(polled_at=now))
+def scan_of(connection: sa.Connection, merchant: str, warehouse: str) -> Scan:
+    """How far a warehouse's own list has been read."""
+    high_water = sa.select(watermarks.c.high_water_at).where(watermarks.c.merchant == merchant, watermarks.c.source == warehouse)
+    cursor = sa.select(scans.c.cursor).where(scans.c.merchant == merchant, scans.c.warehouse == warehouse)
+    return Scan(connection.execute(high_water).scalar(), connection.execute(cursor).scalar())
+
+
+def move_scan(connection: sa.Connection, merchant: str, warehouse: str, to: Scan) -> None:
+    """Note, in the transaction that loads them, how far the list has been taken in. The high water, when given, is further than before."""
+    if to.high_water_at is not None:
+        bulk.upsert(connection, watermarks, ("merchant", "source", "high_water_at"), [(merchant, warehouse, to.high_water_at)])
+    if to.cursor is not None:
+        bulk.upsert(connection, scans, ("merchant", "warehouse", "cursor"), [(merchant, warehouse, to.cursor)])
+    else:
+        connection.execute(sa.delete(scans).where(scans.c.merchant == merchant, scans.c.warehouse == warehouse))

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from backhaul.domain.windows import Window
 from backhaul.store.engine import Store
 from backhaul.store.processes import is_gone, this_process
-from backhaul.store.tables import runs
+from backhaul.store.tables import IS_RUNNING, runs
 
 _LONGEST_RUN = timedelta(days=1)
 _NAMED = ("records_in", "records_out", "unchanged", "quarantined", "delivered", "refused")
@@ -60,7 +60,7 @@ def start_run(store: Store, flow: str, merchant: str, trigger: str, now: datetim
 
 def _close_the_killed(connection: sa.Connection, merchant: str, now: datetime) -> None:
     """Say of runs whose process is gone that they were killed: nothing of theirs is half done, but they could not say so themselves."""
-    query = sa.select(runs.c.run_id, runs.c.process, runs.c.started_at).where(runs.c.merchant == merchant, runs.c.state == "running")
+    query = sa.select(runs.c.run_id, runs.c.process, runs.c.started_at).where(runs.c.merchant == merchant, IS_RUNNING.of(runs))
     gone = [row.run_id for row in connection.execute(query) if row.started_at < now - _LONGEST_RUN or is_gone(row.process)]
     if gone:
         values = {"state": "failed", "error": "the program ended before the run did"}

@@ -44,13 +44,24 @@ class Partial:
 
 
 IS_DUE = Partial("{}is_due")
+IS_LIVE = Partial("({}loop_state in ('open', 'review') and not {}is_history)")
 IS_OPEN_RMA = Partial("not {}is_terminal")
 IS_WAITING = Partial("{}handled_at is null")
+IS_UNKNOWN = Partial("{}outcome = 'unknown_return'")
 IS_CURRENT = Partial("{}is_current")
 IS_HELD = Partial("({}is_current and {}decision = 'hold')")
 HAS_DUE_DATE = Partial("({}is_current and {}due_at is not null)")
 IS_UNSENT = Partial("{}state in ('pending', 'sending')")
+IS_SENDING = Partial("{}state = 'sending'")  # by itself: SQLite sees in `state = x and state in (…)` no use for the index of the latter
 IS_UNCONFIRMED = Partial("{}state = 'accepted'")
+IS_OWED = Partial(  # an accepted note, update, cancel or close is never read back: it is through
+    "({}state in ('pending', 'sending', 'refused', 'failed', 'dead') "
+    "or ({}state = 'accepted' and {}kind in ('rma.create', 'loop.flag', 'loop.process')))"
+)
+IS_RUNNING = Partial("{}state = 'running'")
+IS_QUARANTINED = Partial("{}released_at is null")
+IS_UNRESOLVED = Partial("{}resolved_at is null")
+IS_FOLLOWED = Partial("({}kind = 'loop.process' and {}state = 'confirmed' and {}outcomes_at is null)")
 
 _TYPES: dict[Kind, type[sa.types.TypeEngine[Any]]] = {
     Kind.TEXT: Text,
@@ -79,6 +90,7 @@ returns = Table(
     *_from_frame(schema.RETURNS),
     Column("warehouse", Text, nullable=False, comment="The warehouse that the return's destination stands for."),
     Column("content_hash", Text, nullable=False, comment="Changes when any normalised value of the return or its lines does."),
+    Column("facts_hash", Text, comment="Changes when the return itself does: its state, parcel, payment or units, not its form."),
     Column("version_no", Integer, nullable=False, comment="How many versions were seen, from 1."),
     Column("is_history", Boolean, nullable=False, comment="Seen only by a backfill that was not told to act."),
     Column("is_due", Boolean, nullable=False, comment="Has news that no decision has taken in yet."),
@@ -89,6 +101,7 @@ returns = Table(
     Column("run_id", Text, nullable=False),
     Index("ix_returns_due", "merchant", "return_id", **IS_DUE.index()),
     Index("ix_returns_order", "merchant", "order_name"),
+    Index("ix_returns_live", "merchant", "warehouse", **IS_LIVE.index()),
 )
 
 return_lines = Table("return_lines", metadata, _merchant(), *_from_frame(schema.RETURN_LINES))
@@ -120,10 +133,29 @@ rmas = Table(
     Column("warehouse", Text, nullable=False),
     Column("content_hash", Text, nullable=False),
     Column("first_seen_at", Time, nullable=False),
-    Column("polled_at", Time, comment="When it was last asked for, kept only while a sync's budget cannot ask for all."),
     Column("run_id", Text, nullable=False),
     Index("ix_rmas_return", "merchant", "return_id"),
     Index("ix_rmas_open", "merchant", "warehouse", **IS_OPEN_RMA.index()),
+)
+
+polls = Table(
+    "polls",
+    metadata,
+    _merchant(),
+    Column("warehouse", Text, primary_key=True),
+    Column("return_id", Text, primary_key=True),
+    Column(
+        "polled_at", Time, nullable=False, comment="When its RMA was last asked for, kept only while a sync's budget cannot ask for all."
+    ),
+    Index("ix_polls_polled", "merchant", "warehouse", "polled_at"),
+)
+
+scans = Table(
+    "scans",
+    metadata,
+    _merchant(),
+    Column("warehouse", Text, primary_key=True),
+    Column("cursor", Text, nullable=False, comment="Where a list that one sync's budget could not read to its end goes on."),
 )
 
 receipts = Table(
@@ -151,10 +183,12 @@ events = Table(
     Column("received_at", Time, nullable=False),
     Column("handled_at", Time, comment="When a run took it in; null while it waits."),
     Column("claimed_until", Time, comment="A run has taken it up, and nobody else does before then."),
+    Column("outcome", Text, comment="Where it was not simply taken in: unreadable, unknown_return (asked again) or never_shown."),
     Column("run_id", Text),
     UniqueConstraint("merchant", "source", "channel", "body_hash"),
     Index("ix_events_record", "merchant", "record_key"),
-    Index("ix_events_waiting", "event_id", **IS_WAITING.index()),
+    Index("ix_events_waiting", "merchant", "event_id", **IS_WAITING.index()),
+    Index("ix_events_unknown", "merchant", "event_id", **IS_UNKNOWN.index()),
 )
 
 UNIT_COUNTS = (
@@ -226,11 +260,16 @@ deliveries = Table(
     Column("created_at", Time, nullable=False),
     Column("accepted_at", Time),
     Column("confirmed_at", Time),
+    Column("outcomes_at", Time, comment="Of a confirmed process: when every outcome that the return owes was seen done."),
+    Column("outcomes_asked_at", Time, comment="When Loop was last asked for them."),
     Column("run_id", Text, nullable=False),
     UniqueConstraint("merchant", "effect_key"),
     Index("ix_deliveries_return", "merchant", "return_id"),
     Index("ix_deliveries_open", "merchant", "next_attempt_at", **IS_UNSENT.index()),
+    Index("ix_deliveries_sending", "merchant", "lease_expires_at", **IS_SENDING.index()),
     Index("ix_deliveries_unconfirmed", "merchant", "kind", **IS_UNCONFIRMED.index()),
+    Index("ix_deliveries_owed", "merchant", "kind", "state", **IS_OWED.index()),
+    Index("ix_deliveries_followed", "merchant", "confirmed_at", **IS_FOLLOWED.index()),
 )
 
 delivery_attempts = Table(
@@ -279,6 +318,7 @@ runs = Table(
     Column("error", Text),
     Index("ix_runs_started", "started_at"),
     Index("ix_runs_merchant", "merchant", "started_at"),
+    Index("ix_runs_running", "merchant", **IS_RUNNING.index()),
 )
 
 windows = Table(
@@ -325,6 +365,7 @@ quarantine = Table(
     Column("quarantined_at", Time, nullable=False),
     Column("released_at", Time),
     UniqueConstraint("merchant", "source", "record_key", "content_hash"),
+    Index("ix_quarantine_held", "merchant", "source", "record_key", **IS_QUARANTINED.index()),
 )
 
 check_results = Table(
@@ -354,6 +395,7 @@ exceptions = Table(
     Column("is_settled", Boolean, nullable=False, comment="A person dealt with it: it opens again only for another cause."),
     Column("run_id", Text, nullable=False),
     Index("ix_exceptions_return", "merchant", "return_id"),
+    Index("ix_exceptions_open", "merchant", "kind", **IS_UNRESOLVED.index()),
 )
 
 reason_codes = Table(

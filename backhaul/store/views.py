@@ -44,7 +44,7 @@ def view_sql(name: str, dialect: str) -> str:
 
 
 def _write_out(text: str, words: dict[str, str]) -> str:
-    while found := re.search(r"@(\w+)\(", text):
+    while found := re.search(r"@(\w{1,20})\(", text):
         close = _closing(text, found.end())
         arguments = _arguments(_write_out(text[found.end() : close], words))
         text = text[: found.start()] + words[found.group(1)].format(*arguments) + text[close + 1 :]

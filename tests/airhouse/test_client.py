@@ -198,7 +198,7 @@ def test_news_is_all_that_changed_since_page_by_page(vendor: Vendor, client: Air
         return said({"data": [record], "next_cursor": pages[cursor]})
 
     vendor.respond = respond
-    batch = client.news(SINCE, SINCE + timedelta(days=1))
+    batch = client.news(SINCE, SINCE + timedelta(days=1)).batch
     assert list(batch.receipts["return_id"]) == ["None", "p2", "p3"] and len(batch.lines) == 3
     assert [request.query.get("updated_since") for request in vendor.requests] == ["2026-03-01T00:00:00.000000Z"] * 3
 
@@ -208,7 +208,7 @@ def test_a_return_that_changes_while_it_is_read_is_taken_once_and_as_it_is_last(
         said({"data": [CREATED], "next_cursor": "p2"}),
         said({"data": [CREATED | {"status": "delivered"}], "next_cursor": None}),
     )
-    assert list(client.news(SINCE, SINCE).receipts["rma_status"]) == ["delivered"]
+    assert list(client.news(SINCE, SINCE).batch.receipts["rma_status"]) == ["delivered"]
 
 
 def test_a_list_that_goes_in_circles_or_is_none_fails_the_poll(vendor: Vendor, client: Airhouse) -> None:

@@ -24,6 +24,7 @@ def test_a_created_return_is_a_receipt_without_units() -> None:
         "return_id": "loop-52393555",
         "rma_id": "ret_7Q2M",
         "rma_status": "requested",
+        "rma_stage": "announced",
         "event_status": "requested",
         "is_terminal": False,
         "has_lines": True,
@@ -37,6 +38,7 @@ def test_a_created_return_is_a_receipt_without_units() -> None:
         "closed_at": None,
         "unparsed_money": None,
         "unparsed_times": None,
+        "unparsed_keys": None,
     }
     assert units(batch) == [] and batch.rejected == []
 

@@ -120,7 +120,7 @@ def test_loop_is_not_told_while_the_close_is_refused(dock: Dock) -> None:
     dock.world.fault("422", "airhouse.close")
     dock.sync()
     assert dock.states(return_id) == {"rma.create": "confirmed", "rma.close": "refused", "loop.process": "pending"}
-    assert dock.effects("loop.process") == 0 and dock.exceptions() == {"delivery_refused"}
+    assert dock.effects("loop.process") == 0 and dock.exceptions() == {"delivery_refused", "delivery_blocked"}
 
 
 def test_a_correction_after_the_process_is_an_exception_and_changes_nothing_in_loop(dock: Dock) -> None:

@@ -29,6 +29,7 @@ BROKEN_BY_ONE_ROW: list[tuple[str, Table, dict[str, Any]]] = [
     ("RET-012", "returns", {"return_total": Decimal("158.47")}),
     ("RET-013", "returns", {"tracking_number": "1" * 101}),
     ("RET-013", "returns", {"tracking_number": "1234"}),
+    ("RET-016", "returns", {"unparsed_keys": "id"}),
     ("LINE-001", "return_lines", {"return_id": None}),
     ("LINE-002", "return_lines", {"line_item_id": None}),
     ("LINE-004", "return_lines", {"price": Decimal("-0.01")}),
@@ -40,12 +41,14 @@ BROKEN_BY_ONE_ROW: list[tuple[str, Table, dict[str, Any]]] = [
     ("LINE-010", "return_lines", {"sku": None}),
     ("LINE-011", "return_lines", {"sku": "X"}),
     ("LINE-011", "return_lines", {"sku": "X" * 101}),
+    ("LINE-012", "return_lines", {"unparsed_keys": "sku"}),
     ("RCPT-001", "receipts", {"rma_key": None}),
     ("RCPT-003", "receipts", {"event_status": None}),
     ("RCPT-004", "receipts", {"unparsed_money": "fee"}),
     ("RCPT-005", "receipts", {"unparsed_times": "received_at"}),
     ("RCPT-006", "receipts", {"as_of": None}),
     ("RCPT-007", "receipts", {"received_at": EARLIER}),
+    ("RCPT-008", "receipts", {"unparsed_keys": "id"}),
     ("RLINE-001", "receipt_lines", {"rma_key": None}),
     ("RLINE-003", "receipt_lines", {"sku": None}),
     ("RLINE-004", "receipt_lines", {"condition": None}),
@@ -54,6 +57,7 @@ BROKEN_BY_ONE_ROW: list[tuple[str, Table, dict[str, Any]]] = [
     ("RLINE-007", "receipt_lines", {"units": None}),
     ("RLINE-008", "receipt_lines", {"units": -1}),
     ("RLINE-009", "receipt_lines", {"is_known": False}),
+    ("RLINE-010", "receipt_lines", {"unparsed_keys": "sku"}),
 ]
 BROKEN_OTHERWISE = {"RET-002", "RET-014", "RET-015", "LINE-003", "RCPT-002", "RLINE-002"}  # by two rows, or by a return's lines
 BY_ID: dict[Table, str] = {"returns": "return_id", "return_lines": "line_item_id", "receipts": "rma_key", "receipt_lines": "line_no"}

@@ -10,7 +10,15 @@ from pydantic import SecretStr
 
 from backhaul.config import LoopSettings
 from backhaul.connectors.loop.client import LoopClient
-from backhaul.errors import PermanentVendorError, RefusedError, StructuralError, TransientVendorError, UnauthorizedError, VendorError
+from backhaul.errors import (
+    PermanentVendorError,
+    RefusedError,
+    StructuralError,
+    ThrottledError,
+    TransientVendorError,
+    UnauthorizedError,
+    VendorError,
+)
 from tests.connectors.vendor_server import PAYLOADS, SECRET, Answer, said
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -152,7 +160,7 @@ def test_an_unknown_return_has_no_details(vendor, loop, body):
     assert len(batch.returns) == 0 and batch.bodies == []
 
 
-@pytest.mark.parametrize("body", [[], "x", {"errors": {"message": "Boom", "code": "UNEXPECTED_ERROR"}}])
+@pytest.mark.parametrize("body", [[{"id": 38}], [5], "x", {"errors": {"message": "Boom", "code": "UNEXPECTED_ERROR"}}])
 def test_details_of_another_shape_are_structural(vendor, loop, body):
     vendor.says(said(body))
     with pytest.raises(StructuralError):
@@ -232,7 +240,7 @@ def test_json_that_is_neither_true_nor_a_refusal_is_uncertain(vendor, loop, body
         ("bad_or_unscoped_key", UnauthorizedError, True),
         ("bad_key_returns_api_alt", UnauthorizedError, True),
         ("remove_unknown_return", UnauthorizedError, True),
-        ("rate_limited", TransientVendorError, True),
+        ("rate_limited", ThrottledError, True),
         ("remove_failed", TransientVendorError, False),
     ],
 )

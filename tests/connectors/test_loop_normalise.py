@@ -6,9 +6,11 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from backhaul.connectors.loop.normalise import normalise
+from backhaul.connectors.text import mended
 from backhaul.domain.schema import RETURN_LINES, RETURNS, Kind
 from tests.connectors.vendor_server import PAYLOADS
 
@@ -70,8 +72,17 @@ def test_a_listed_return_keeps_every_wanted_field():
         "label_status": "in_transit",
         "destination_id": "67896",
         "is_paid": False,
+        "is_finished": False,
+        "return_processed_at": None,
+        "refund_processed_at": None,
+        "gift_card_processed_at": None,
+        "exchange_processed_at": None,
+        "shop_cash_processed_at": None,
+        "exchange_units": 1,
+        "out_of_stock_units": 0,
         "unparsed_money": None,
         "unparsed_times": None,
+        "unparsed_keys": None,
     }
     assert line(batch) == {
         "return_id": "37603915",
@@ -89,8 +100,10 @@ def test_a_listed_return_keeps_every_wanted_field():
         "parent_return_reason": "Didn't like it",
         "line_outcome": "default",
         "returned_at": datetime(2026, 1, 5, 22, 27, 16, tzinfo=UTC),
+        "reason_key": "i like another style more",
         "unparsed_money": None,
         "unparsed_times": None,
+        "unparsed_keys": None,
     }
     assert batch.lines["return_id"].tolist() == ["37603915", "37603915", "37603922", "37603922"]
     assert row(batch, 1)["is_paid"] is True
@@ -105,9 +118,103 @@ def test_both_list_shapes_hold_the_same_returns():
 @pytest.mark.parametrize(("name", "number"), [("return-details", 0), ("return-details-closed-refund", 1)])
 def test_the_details_and_the_list_of_one_return_give_the_same_rows(name, number):
     details = normalise([payload(name)], "details")
-    shown = of(listed(number))
+    # The documented details do not have these.
+    shown = of(listed(number, outcomes_processed_at=None, was_processed=False, refunds=json.loads(payload(name)).get("refunds")))
     assert row(details) == row(shown)
     assert details.lines.equals(shown.lines)
+
+
+def test_the_recorded_details_and_list_of_one_return_differ_in_their_form_alone():
+    details = normalise([json.dumps(json.loads(payload("recorded-details"))[0]).encode()], "details")
+    shown = of(json.loads(payload("recorded-list"))[0])
+    differing = {name for name, value in row(details).items() if row(shown)[name] != value}
+    assert differing == {"order_id", "edited_at"}
+    assert details.lines.equals(shown.lines)
+    assert line(details)["return_reason"] == "Right item, but in the wrong size"
+    assert line(details)["parent_return_reason"] == "I received the wrong item"
+
+
+def test_the_recorded_list_is_read_whole():
+    batch = of(*json.loads(payload("recorded-list")))
+    assert batch.rejected == [] and len(batch.returns) == 5
+    assert row(batch)["destination_id"] == "42792" and row(batch)["tracking_number"] is None and row(batch)["is_paid"] is False
+    assert line(batch)["sku"] == "GBA-19 : GBA-19-0004" and line(batch)["returned_at"] == datetime(2026, 5, 27, 16, 30, 36, tzinfo=UTC)
+
+
+def taken_off(**changes):
+    zero = {"price": "0.00", "discount": "0.00", "tax": "0.00", "refund": "0.00", "returned_at": None}
+    return listed()["line_items"][0] | {"line_item_id": "999"} | zero | changes
+
+
+def current(*lines, **changes):
+    batch = of(listed(line_items=list(lines), **changes))
+    return batch.lines["line_item_id"].tolist()
+
+
+def test_a_line_that_was_taken_off_the_return_is_no_line_of_it():
+    there = listed()["line_items"][0]
+    first = there["line_item_id"]
+    assert current(there, taken_off()) == [first]
+    assert current(there, taken_off(), presentment={"line_items": [{"line_item_id": int(first)}]}) == [first]
+    assert current(there, taken_off(price="5.00"), presentment={"line_items": [{"line_item_id": first}]}) == [first]
+
+
+def test_a_line_that_may_still_be_on_the_return_is_kept():
+    there = listed()["line_items"][0]
+    first = there["line_item_id"]
+    assert current(there, taken_off(returned_at="2026-01-05 22:27:16")) == [first, "999"]  # a free unit
+    assert current(there, taken_off(price="0.01")) == [first, "999"]
+    without = {name: value for name, value in taken_off().items() if name != "returned_at"}  # an older record has none
+    assert current(there, without) == [first, "999"]
+    for presentment in ([], {}, {"line_items": []}, {"line_items": [{"line_item_id": 5}]}, {"line_items": "none"}, "USD"):
+        assert current(there, presentment=presentment) == [first]
+
+
+def test_the_times_of_outcomes_are_read_from_every_form_they_come_in():
+    php = {"date": "2026-06-02 16:00:00.000000", "timezone_type": 3, "timezone": "Europe/Berlin"}
+    told = {"return_processed": None, "refund_processed": php, "gift_card_processed": "2026-06-02T14:00:00Z"}
+    told |= {"exchange_processed": {**php, "timezone_type": 1, "timezone": "+02:00"}, "shop_cash_processed": {**php, "timezone": "UTC"}}
+    found = row(of(listed(outcomes_processed_at=told)))
+    at = datetime(2026, 6, 2, 14, tzinfo=UTC)
+    names = ("return", "refund", "gift_card", "exchange", "shop_cash")
+    assert [found[f"{name}_processed_at"] for name in names] == [None, at, at, at, at.replace(hour=16)]
+    assert found["unparsed_times"] is None
+    odd = row(of(listed(outcomes_processed_at={"refund_processed": {**php, "timezone": "../etc"}, "exchange_processed": "soon"})))
+    assert odd["unparsed_times"] == "refund_processed,exchange_processed" and odd["is_paid"] is True
+
+
+def test_units_in_exchange_are_counted_and_those_out_of_stock():
+    units = [{"exchange_id": "1", "out_of_stock": True}, {"exchange_id": "2", "out_of_stock": False}, {"exchange_id": "3"}]
+    found = row(of(listed(exchanges=units)))
+    assert (found["exchange_units"], found["out_of_stock_units"]) == (3, 1)
+    assert row(of(listed(exchanges=...)))["exchange_units"] is None
+
+
+@pytest.mark.parametrize(
+    ("state", "refund", "is_paid"), [("closed", "12.00", True), ("closed", "0.00", False), ("open", "12.00", False), ("closed", ..., False)]
+)
+def test_a_closed_return_of_2019_that_gave_a_refund_was_paid(state, refund, is_paid):
+    absent = dict.fromkeys(("outcome", "updated_at", "was_processed", "refunds", "shopify_refund_object", "outcomes_processed_at"), ...)
+    assert row(of(listed(state=state, refund=refund, **absent)))["is_paid"] is is_paid
+
+
+@pytest.mark.parametrize("bad", ["9" * 101, "37\x00", "37\ud800", "37\x1b[0m"])
+def test_a_key_that_cannot_be_one_is_named_and_is_not_taken_for_another(bad):
+    batch = normalise(decoded_page(json.dumps([listed(id=bad)])), "list")
+    found = row(batch)
+    assert (found["return_id"], found["unparsed_keys"]) == (None, "id")
+    spoiled = normalise(decoded_page(json.dumps([with_line(sku=bad * 3)])), "list")
+    assert (line(spoiled)["sku"], line(spoiled)["unparsed_keys"]) == (None, "sku")
+
+
+def decoded_page(text):
+    return msgspec.json.decode(mended(text.encode()), type=list[msgspec.Raw])
+
+
+def test_a_text_is_printable_and_no_longer_than_it_need_be():
+    found = row(of(listed(order_name="#10\n01", outcome="x" * 6000)))
+    assert found["order_name"] == "#10 01" and len(found["outcome"]) == 500
+    assert len(of(listed(order_name="x" * 200_000)).bodies[0]) < 10_000
 
 
 @pytest.mark.parametrize("name", WEBHOOKS)

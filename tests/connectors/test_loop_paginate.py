@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from backhaul.connectors.loop.paginate import Ask, Pager, Row
@@ -73,6 +73,7 @@ tied = st.lists(st.sampled_from([0, 1, 1, 1, 2, 3, 3, 900]).map(at), max_size=60
 
 
 @settings(max_examples=300, deadline=None)
+@example([at(second) for second in (1, 3, 5, 0, 4, 0, 0, 0, 0, 2, 1, 0, 0, 2, 0, 0)], "shuffled", 6)  # the same rows twice are no evidence
 @given(st.one_of(moments, tied), st.sampled_from(["ascending", "descending", "shuffled"]), st.integers(1, 20))
 def test_every_row_of_the_range_is_read_whatever_the_order_the_ties_and_the_page_size(times, order, size):
     rows = [Row(str(number), moment) for number, moment in enumerate(times)]

@@ -12,7 +12,15 @@ from backhaul.config import MasonHubSettings
 from backhaul.connectors.base import Verdict, Warehouse
 from backhaul.connectors.masonhub.client import MasonHub
 from backhaul.domain.rma import RmaDraft, RmaLine
-from backhaul.errors import PermanentVendorError, RefusedError, StructuralError, TransientVendorError, UnauthorizedError, VendorError
+from backhaul.errors import (
+    PermanentVendorError,
+    RefusedError,
+    StructuralError,
+    ThrottledError,
+    TransientVendorError,
+    UnauthorizedError,
+    VendorError,
+)
 from tests.connectors.vendor_server import PAYLOADS, SECRET, Answer, said
 
 SINCE, UNTIL = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 31, 23, 59, 59, tzinfo=UTC)
@@ -225,7 +233,7 @@ def test_an_answer_without_results_is_uncertain(vendor, masonhub, body):
         (401, UnauthorizedError, True),
         (403, UnauthorizedError, True),
         (404, RefusedError, True),
-        (429, TransientVendorError, True),
+        (429, ThrottledError, True),
         (500, TransientVendorError, False),
         (503, TransientVendorError, False),
         (302, TransientVendorError, False),
@@ -283,7 +291,7 @@ def test_documented_search_results_are_read(vendor, masonhub):
 
 def test_a_404_that_is_not_masonhubs_own_is_an_error(vendor, masonhub):
     vendor.says(Answer(b"<html>no such site</html>", 404))
-    with pytest.raises(PermanentVendorError):
+    with pytest.raises(TransientVendorError):
         masonhub.find(["1"])
 
 
@@ -318,7 +326,7 @@ def test_news_reads_every_page_of_the_window_whatever_size_the_server_keeps_to(v
         return said({"limit": size, "offset": offset, "data": rows[offset : offset + size]})
 
     vendor.respond = respond
-    batch = masonhub.news(SINCE, UNTIL)
+    batch = masonhub.news(SINCE, UNTIL).batch
     assert batch.receipts["rma_key"].tolist() == [f"dc:dc{number}" for number in range(1, 205, 2)]
     assert vendor.requests[0].query == {
         "status": "received",
@@ -332,7 +340,7 @@ def test_news_reads_every_page_of_the_window_whatever_size_the_server_keeps_to(v
 
 def test_news_keeps_only_what_the_warehouse_made_itself(vendor, masonhub):
     vendor.says(said(documented("rma_list_response_mixed")))
-    assert masonhub.news(SINCE, UNTIL).receipts["rma_key"].tolist() == ["dc:0b4f3d1e-3333-4a7e-9a55-000000000003"]
+    assert masonhub.news(SINCE, UNTIL).batch.receipts["rma_key"].tolist() == ["dc:0b4f3d1e-3333-4a7e-9a55-000000000003"]
 
 
 def test_a_server_that_ignores_offset_is_a_structural_error(vendor, masonhub):

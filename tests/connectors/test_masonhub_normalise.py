@@ -52,6 +52,7 @@ def test_a_full_receipt_keeps_every_wanted_field():
             "return_id": "ret-900001",
             "rma_id": "33455ccc-40f5-431b-81a1-44098f8a92bd",
             "rma_status": "received",
+            "rma_stage": "received",
             "event_status": "received",
             "is_terminal": True,
             "has_lines": True,
@@ -65,6 +66,7 @@ def test_a_full_receipt_keeps_every_wanted_field():
             "closed_at": None,
             "unparsed_money": None,
             "unparsed_times": None,
+            "unparsed_keys": None,
         }
     ]
     assert lines(batch) == [("TEE-NVY-M", "available", "available", 2, True, True), ("CAP-RED", "available", "available", 1, True, True)]

@@ -83,7 +83,7 @@ def test_a_documented_list_of_rmas_ends_as_rmas_and_receipts(documented: Callabl
     with recorded_run("sync", "acme", config=str(house.file), trigger="command") as session:
         client = session.warehouses["masonhub"]
         receiving.take_in(session, "masonhub", client.find([key for key in wanted if not key.startswith("dc:")]))
-        receiving.take_in(session, "masonhub", client.news(house.world.now, house.world.now))
+        receiving.take_in(session, "masonhub", client.news(house.world.now, house.world.now).batch)
     assert {row["rma_key"] for row in house.rows("SELECT rma_key FROM rmas")} == wanted
     assert house.rows("SELECT * FROM quarantine") == []
     if name == RMAS[0]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import hmac
 import json
 import sqlite3
 import stat
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
@@ -143,6 +145,42 @@ def test_a_callback_of_several_records_is_kept_as_one_event_each(desk: Desk) -> 
     assert [row["record_key"] for row in _kept(desk)] == ["0", "1", "2"]
 
 
+@pytest.mark.parametrize(("records", "status"), [(1_000, 200), (1_001, 413), (300_000, 413)])
+def test_a_callback_of_more_records_than_are_read_at_once_is_refused_whole(desk: Desk, records: int, status: int) -> None:
+    body = b'{"message_type":"rmaEvent","data":[' + b",".join([b"{}"] * records) + b"]}"
+    headers = JSON | {"Authorization": desk.box.keys[MERCHANT].masonhub_callback_token}
+    assert _post(desk, MASONHUB, body, headers).status_code == status
+    assert len(_kept(desk)) == (records if status == 200 else 0)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip", "x"])
+def test_a_compressed_body_is_refused_unread(desk: Desk, encoding: str) -> None:
+    body = gzip.compress(b"{}" * 200_000)
+    assert _post(desk, LOOP, body, _signed(desk, body) | {"Content-Encoding": encoding}).status_code == 415
+    assert _kept(desk) == []
+
+
+def test_while_a_body_is_read_others_are_answered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_reading, may_end = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> list[Any]:
+        is_reading.set()
+        assert may_end.wait(60)
+        return []
+
+    monkeypatch.setattr(app_module, "as_events", slow)
+
+    async def ask(client: httpx.AsyncClient) -> list[int]:
+        reading = asyncio.create_task(client.post(LOOP, content=b"{}", headers=_signed(desk, b"{}")))
+        while not is_reading.is_set():
+            await asyncio.sleep(0.01)
+        other = await client.get("/healthz")
+        may_end.set()
+        return [other.status_code, (await reading).status_code]
+
+    assert desk.with_client(ask) == [200, 200]
+
+
 def test_the_same_event_twice_is_kept_once_and_replayed_later_changes_nothing(desk: Desk) -> None:
     desk.box.world.create_return(MERCHANT, ("TEE-NAV-M",))
     postings = desk.fresh_postings()
@@ -181,7 +219,7 @@ def test_a_character_that_a_database_cannot_hold_does_not_stop_the_others(desk: 
     raw = b'{"topic":"return\\u0000","id":"1\\u00002","carrier":"a\\u0000b\\\\u0000"}'
     (event,) = readings.as_events(MERCHANT, "loop", raw, desk.now())
     assert (event.topic, event.record_key) == ("unknown", None)
-    assert json.loads(event.body)["carrier"] == "ab\\u0000"
+    assert json.loads(event.body)["carrier"] == "a\N{REPLACEMENT CHARACTER}b\\u0000"
 
 
 def test_while_the_store_is_away_the_vendor_is_asked_to_come_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,3 +166,29 @@ def test_webhooks_are_managed_in_the_documented_shapes(loop: httpx.Client) -> No
     missing = loop.delete(f"/webhooks/{key}")
     assert (missing.status_code, missing.json()) == (404, {"errors": {"code": "NOT_FOUND"}})
     assert loop.get("/destinations").json()["destinations"][0]["type"] == "warehouse"
+
+
+def test_a_line_that_is_taken_off_stays_without_amounts_and_only_presentment_is_current(box: Sandbox, loop: httpx.Client) -> None:
+    made = box.world.create_return("acme", ("A", "B"))
+    off, kept = made.lines
+    assert loop.post(f"{ONE}/{made.id}/remove", params={"line_item_id": off.line_item_id}).json() is True
+    record = loop.get("/warehouse/return/list", params={"state": "closed"}).json()[0]
+    shown = {line["line_item_id"]: line for line in record["line_items"]}
+    assert shown[str(off.line_item_id)]["price"] == "0.00" and shown[str(off.line_item_id)]["returned_at"] is None
+    assert record["presentment"]["line_items"] == [{"line_item_id": str(kept.line_item_id)}]
+
+
+def test_details_and_list_can_be_written_as_they_were_recorded(box: Sandbox, loop: httpx.Client) -> None:
+    made = box.world.create_return("acme", ("A",), destination_id=67_896)
+    box.world.loop("acme").options.surface = "recorded"
+    (details,) = loop.get("/warehouse/return/details", params={"return_id": made.id}).json()
+    (record,) = loop.get("/warehouse/return/list").json()
+    assert details["line_items"][0]["reason"] == "Too small" and "return_reason" not in details["line_items"][0]
+    assert details["order_id"] != int(record["order_id"]) and details["exchange_order_id"] == []
+    assert record["edited_at"] is None and details["edited_at"] == details["updated_at"]
+    assert record["created_at"].endswith("+00:00") and record["destination_id"] == details["destination_id"] == 67_896
+
+
+@pytest.mark.parametrize(("end", "status"), [("2026-04-30", 200), ("2026-05-01", 422)])
+def test_the_shipping_notice_takes_at_most_120_days(loop: httpx.Client, end: str, status: int) -> None:
+    assert loop.get("/warehouse/reporting/asn", params={"from": "2026-01-01", "to": end}).status_code == status

@@ -6,10 +6,11 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
+from backhaul.domain.reasons import Reasons, folded
 from backhaul.domain.words import ExceptionKind
 from backhaul.store.engine import Store
 from backhaul.store.exceptions import raise_exception
-from backhaul.store.tables import decisions, deliveries, matches, return_lines, returns
+from backhaul.store.tables import decisions, deliveries, matches, reason_codes, receipts, return_lines, returns
 
 NOW = datetime.now(UTC)
 COUNTS = ("available", "damaged", "pending", "missing", "awaited", "unverifiable")
@@ -47,6 +48,12 @@ def put_delivery(store: Store, kind: str, return_id: str, state: str) -> None:
     rest |= {"created_at": NOW, "owed_since": NOW}
     with store.write() as connection:
         connection.execute(sa.insert(deliveries).values(values | rest))
+
+
+def put_receipt(store: Store, return_id: str, received_at: datetime | None) -> None:
+    values = {"merchant": "acme", "rma_key": return_id, "return_id": return_id, "event_status": "received", "received_at": received_at}
+    with store.write() as connection:
+        connection.execute(sa.insert(receipts).values(values))
 
 
 def row_of(store: Store, view: str, return_id: str) -> dict[str, object]:
@@ -104,6 +111,9 @@ def test_a_refused_note_does_not_hide_that_the_return_is_flagged(store: Store) -
 def test_the_two_lists_of_finance(store: Store) -> None:
     put_return(store, "1", ["available", "awaited", "damaged"], state="closed", is_paid=True, decision="skip")
     put_return(store, "2", ["available", "available"], decision="process")
+    put_return(store, "3", ["available"], decision="wait")
+    put_receipt(store, "2", NOW)
+    put_receipt(store, "3", None)  # it is being received still
     out = row_of(store, "processed_not_received", "1")
     assert (out["units"], out["awaited_units"], out["damaged_units"], Decimal(str(out["value"]))) == (2, 1, 1, Decimal("18.6"))
     due = row_of(store, "received_not_processed", "2")
@@ -111,3 +121,33 @@ def test_the_two_lists_of_finance(store: Store) -> None:
     with store.read() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM processed_not_received")).scalar() == 1
         assert connection.execute(sa.text("SELECT count(*) FROM received_not_processed")).scalar() == 1
+
+
+def test_a_day_has_a_row_for_each_currency(store: Store) -> None:
+    for number, currency in enumerate(("USD", "EUR", "EUR", None)):
+        put_return(store, str(number), ["available"], decision="process")
+        with store.write() as connection:
+            values = {"currency": currency, "return_total": Decimal("10.10")}
+            connection.execute(sa.update(returns).where(returns.c.return_id == str(number)).values(values))
+    with store.read() as connection:
+        query = "SELECT currency, returns, return_total, p50_hours_to_decision FROM recon_daily ORDER BY returns, currency"
+        rows = [dict(row) for row in connection.execute(sa.text(query)).mappings()]
+    assert {(row["currency"], row["returns"], Decimal(str(row["return_total"]))) for row in rows} == {
+        ("USD", 1, Decimal("10.1")),
+        ("EUR", 2, Decimal("20.2")),
+        (None, 1, Decimal("10.1")),
+    }
+    assert all(row["p50_hours_to_decision"] > 70 for row in rows)
+
+
+def test_a_mapped_reason_is_not_listed_as_unmapped_whatever_letters_it_has(store: Store) -> None:
+    put_return(store, "1", ["available", "available", "available"])
+    table = Reasons({"Zu gro\N{LATIN SMALL LETTER SHARP S}": "tooBig"}).table
+    with store.write() as connection:
+        for number, reason in enumerate((" ZU GROSS", "Zu gro\N{LATIN SMALL LETTER SHARP S}", "Zu klein")):
+            line = sa.update(return_lines).where(return_lines.c.line_item_id == str(number))
+            connection.execute(line.values(return_reason=reason, reason_key=folded(reason)))
+        for reason, code in table.items():
+            connection.execute(sa.insert(reason_codes).values(merchant="acme", reason=reason, code=code))
+    with store.read() as connection:
+        assert connection.execute(sa.text("SELECT return_reason FROM recon_unmapped_reasons")).scalars().all() == ["Zu klein"]

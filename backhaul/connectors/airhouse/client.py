@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -22,6 +23,8 @@ from backhaul.connectors.airhouse.wire import (
     IDEMPOTENCY_HEADER,
     NOT_THERE,
     PAGE_SIZE,
+    PAGES_LONGEST,
+    PAGES_OF_A_KEY,
     RETURN_PATH,
     RETURNS_PATH,
     SCOPE,
@@ -33,10 +36,17 @@ from backhaul.connectors.airhouse.wire import (
     ReturnWire,
     status_of,
 )
-from backhaul.connectors.base import Outcome, ReceiptBatch, Rejected, Verdict
-from backhaul.connectors.http import Http, Observe, budget_for
+from backhaul.connectors.base import News, Outcome, ReceiptBatch, Rejected, Verdict
+from backhaul.connectors.http import CALL_DEADLINE, Http, Observe, budget_for, within
 from backhaul.domain.rma import RmaDraft
-from backhaul.errors import ConfigError, PermanentVendorError, RefusedError, StructuralError
+from backhaul.errors import (
+    ConfigError,
+    PermanentVendorError,
+    RefusedError,
+    StructuralError,
+    TransientVendorError,
+    UnauthorizedError,
+)
 
 _VERDICTS = {DUPLICATE: Verdict.EXISTS, NOT_THERE: Verdict.MISSING, WRONG_STATE: Verdict.NOT_OPEN}
 
@@ -83,10 +93,6 @@ class Airhouse:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close_connections()
-
-    def close_connections(self) -> None:
-        """Give the connections back."""
         self.http.close()
 
     def create(self, drafts: Sequence[RmaDraft]) -> list[Outcome]:
@@ -97,11 +103,12 @@ class Airhouse:
     def update(self, drafts: Sequence[RmaDraft]) -> list[Outcome]:
         """Replace the items and the tracking number of one return. NOT_OPEN once it is delivered."""
         draft = _only(drafts)
-        found = self._find(draft.return_id)
-        if found is None:
-            return [_missing(draft.return_id)]
-        change = ReturnPatch(_items(draft), draft.tracking_number)
-        return self._write(draft.return_id, "PATCH", _path(RETURN_PATH, found), change, operation="update_return")
+        with within(CALL_DEADLINE):
+            found = self._find(draft.return_id)
+            if found is None:
+                return [_missing(draft.return_id)]
+            change = ReturnPatch(_items(draft), draft.tracking_number)
+            return self._write(draft.return_id, "PATCH", _path(RETURN_PATH, found), change, operation="update_return")
 
     def cancel(self, return_ids: Sequence[str]) -> list[Outcome]:
         """Withdraw one return. NOT_OPEN once it is delivered; accepted when it is cancelled already."""
@@ -121,23 +128,28 @@ class Airhouse:
             rejected += bad
         return receipts.batch(wires, rejected)
 
-    def news(self, since: datetime, until: datetime) -> ReceiptBatch:
-        """Every return that changed at `since` or later, whoever made it, one row each. What changed after `until` is news as well."""
+    def news(self, since: datetime, until: datetime, calls: int | None = None, cursor: str | None = None) -> News:
+        """Every return that changed at `since` or later, whoever made it, one row each. What changed after `until` is news as well.
+
+        The list is in order of change, so that a part of it is all up to the newest change in it. A cursor is Airhouse's own.
+        """
         if since.tzinfo is None:
             raise ValueError("a range of time is aware")
         params = {"updated_since": since.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")}
-        records = [record for page in self._pages(params, "list_returns") for record in page]
+        pages = list(islice(self._pages(params, "list_returns", PAGES_LONGEST, cursor), calls))
+        records = [record for page, _ in pages for record in page]
         wires, rejected = receipts.decoded(records)
         newest = {parse.ident(wire.id) or str(place): wire for place, wire in enumerate(wires)}  # one that changed meanwhile comes twice
-        return receipts.batch(list(newest.values()), rejected)
+        return News(receipts.batch(list(newest.values()), rejected), len(pages), pages[-1][1])
 
     def _move(self, return_id: str, path: str, status: str, operation: str) -> list[Outcome]:
-        found = self._find(return_id)
-        if found is None:
-            return [_missing(return_id)]
-        if status_of(parse.text(found.status)) == status:
-            return [Outcome(return_id, Verdict.ACCEPTED, message=f"it is {status} already")]
-        return self._write(return_id, "POST", _path(path, found), None, operation=operation, status=status)
+        with within(CALL_DEADLINE):
+            found = self._find(return_id)
+            if found is None:
+                return [_missing(return_id)]
+            if status_of(parse.text(found.status)) == status:
+                return [Outcome(return_id, Verdict.ACCEPTED, message=f"it is {status} already")]
+            return self._write(return_id, "POST", _path(path, found), None, operation=operation, status=status)
 
     def _write(
         self, return_id: str, method: str, path: str, body: Any, *, operation: str, key: str | None = None, status: str | None = None
@@ -152,36 +164,52 @@ class Airhouse:
         return [Outcome(return_id, Verdict.ACCEPTED) for wire in mine if status in (None, status_of(parse.text(wire.status)))]
 
     def _find(self, return_id: str) -> ReturnWire | None:
-        found, rejected = self._of(return_id)
+        """The record that a write is about. Whatever keeps it from being read is passing: nothing has been sent, and nothing refused."""
+        try:
+            found, rejected = self._of(return_id)
+        except UnauthorizedError:
+            raise
+        except (PermanentVendorError, StructuralError) as error:
+            raise TransientVendorError(f"{error}; nothing was sent") from None
         if rejected:
-            raise PermanentVendorError(f"{self.http.merchant}: Airhouse's return {return_id} cannot be read: {rejected[0].reason}")
+            why = f"Airhouse's return {return_id} cannot be read: {rejected[0].reason}; nothing was sent"
+            raise TransientVendorError(f"{self.http.merchant}: {why}")
         return found[-1] if found else None
 
     def _of(self, return_id: str) -> tuple[list[ReturnWire], list[Rejected]]:
         """The records with an external_id. A server that does not know the filter sends everything, so each is looked at."""
-        records = [record for page in self._pages({"external_id": return_id}, "find_return") for record in page]
+        pages = self._pages({"external_id": return_id}, "find_return", PAGES_OF_A_KEY)
+        records = [record for page, _ in pages for record in page]
         wires, rejected = receipts.decoded(records)
         mine = [wire for wire in wires if parse.ident(wire.external_id) == return_id]
         return mine, [bad for bad in rejected if bad.record_key == return_id]
 
-    def _pages(self, params: dict[str, str], operation: str) -> Iterator[list[msgspec.Raw]]:
-        """All pages of a list, by cursor. Raises StructuralError for a page that is none, and for a cursor that comes again."""
+    def _pages(
+        self, params: dict[str, str], operation: str, longest: int, cursor: str | None = None
+    ) -> Iterator[tuple[list[msgspec.Raw], str | None]]:
+        """The pages of a list, a call each, with the cursor of the next, None after the last.
+
+        Raises StructuralError for a page that is none, for a cursor that comes again, and for more pages than `longest`.
+        """
         seen: set[str] = set()
         page: dict[str, str | int] = {**params, "limit": PAGE_SIZE}
-        while True:
+        for _ in range(longest):
+            if cursor is not None:
+                seen.add(cursor)
+                page["cursor"] = cursor
             body = self.http.read(RETURNS_PATH, page, operation=operation)
             try:
                 listed = msgspec.json.decode(body, type=ListWire)
             except msgspec.MsgspecError as error:
                 raise StructuralError(f"{self.http.merchant}: the list of returns is not what is assumed of Airhouse: {error}") from None
-            yield listed.data
-            cursor = listed.next_cursor
-            if not cursor:
+            cursor = listed.next_cursor or None
+            yield listed.data, cursor
+            if cursor is None:
                 return
             if cursor in seen:
                 raise StructuralError(f"{self.http.merchant}: Airhouse's list of returns gives the same cursor twice")
-            seen.add(cursor)
-            page["cursor"] = cursor
+        asked = ", ".join(f"{name} {value}" for name, value in params.items())
+        raise StructuralError(f"{self.http.merchant}: Airhouse's list of returns ({asked}) has not ended after {longest} pages")
 
 
 def _only(records: Sequence[Any]) -> Any:

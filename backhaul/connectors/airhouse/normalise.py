@@ -12,6 +12,7 @@ from backhaul.connectors.airhouse.wire import (
     CONDITIONS,
     CONTAINERS,
     DAMAGED_WORDS,
+    FREE,
     NOT_RESTOCKED,
     RESTOCKED,
     STAGES,
@@ -25,7 +26,8 @@ from backhaul.connectors.airhouse.wire import (
 )
 from backhaul.connectors.base import ReceiptBatch, Rejected
 from backhaul.connectors.frames import Unreadable, frame
-from backhaul.connectors.redact import fingerprint, redacted
+from backhaul.connectors.parse import UNPARSED
+from backhaul.connectors.text import BODY_LIMIT, fingerprint, kept
 from backhaul.domain.schema import RECEIPT_LINES, RECEIPTS
 from backhaul.errors import StructuralError
 
@@ -73,19 +75,19 @@ def decoded(records: Sequence[msgspec.Raw | bytes]) -> tuple[list[ReturnWire], l
 
 def batch(wires: Sequence[ReturnWire], rejected: list[Rejected]) -> ReceiptBatch:
     """Decoded returns as frames."""
-    times = Unreadable()
+    times, keys = Unreadable(), Unreadable()
     stamps = {name: times.parse(name, [getattr(wire, name) for wire in wires], parse.time) for name in _TIMES}
     statuses = [status_of(parse.text(wire.status)) for wire in wires]
     columns: dict[str, list[Any]] = {
         "rma_key": [_rma_key(wire) for wire in wires],
-        "return_id": [parse.ident(wire.external_id) for wire in wires],
-        "rma_id": [parse.ident(wire.id) for wire in wires],
+        "return_id": keys.parse("external_id", [wire.external_id for wire in wires], parse.key),
+        "rma_id": keys.parse("id", [wire.id for wire in wires], parse.key),
         "rma_status": statuses,
         "rma_stage": [STAGES.get(status) if status is not None else None for status in statuses],
         "event_status": statuses,  # the topic of a webhook would make its rows differ from a poll's
         "is_terminal": [status in TERMINAL for status in statuses],
         "has_lines": [wire.items is not None for wire in wires],
-        "package_id": [parse.text(wire.tracking_number) for wire in wires],
+        "package_id": keys.parse("tracking_number", [wire.tracking_number for wire in wires], parse.key),
         "return_type": [parse.text(wire.type) for wire in wires],
         "manifest_id": [parse.text(wire.order_number) for wire in wires],
         "version": [None] * len(wires),
@@ -96,8 +98,14 @@ def batch(wires: Sequence[ReturnWire], rejected: list[Rejected]) -> ReceiptBatch
         "unparsed_money": [None] * len(wires),
         "unparsed_times": times.column(len(wires)),
     }
-    bodies = [_ENCODER.encode(wire).decode() for wire in wires]
+    columns["unparsed_keys"] = keys.column(len(wires))
+    bodies = list(map(_body, wires))
     return ReceiptBatch(frame(RECEIPTS, columns), frame(RECEIPT_LINES, _line_columns(wires)), bodies, rejected)
+
+
+def _body(wire: ReturnWire) -> str:
+    body = _ENCODER.encode(wire)
+    return (body if len(body) <= BODY_LIMIT else _ENCODER.encode(kept(body, WANTED, CONTAINERS, FREE))).decode()
 
 
 def _rma_key(wire: ReturnWire) -> str | None:
@@ -115,8 +123,11 @@ def _line_columns(wires: Sequence[ReturnWire]) -> dict[str, list[Any]]:
         for number, (item, (condition, units, unparsed)) in enumerate(graded):
             expected = parse.count(item.expected_quantity)
             is_expected = not parse.is_true(item.unexpected) and expected != 0
-            row = (_rma_key(wire), number, parse.text(item.sku), condition, CONDITIONS[condition], units, True, is_expected)
-            for column, value in zip(columns.values(), (*row, unparsed or contradiction), strict=True):
+            sku = parse.sku(item.sku)
+            is_readable = sku is not UNPARSED
+            row = (_rma_key(wire), number, sku if is_readable else None, condition, CONDITIONS[condition], units, True, is_expected)
+            marks = (unparsed or contradiction, None if is_readable else "sku")
+            for column, value in zip(columns.values(), (*row, *marks), strict=True):
                 column.append(value)
     return columns
 
@@ -145,7 +156,7 @@ def _contradiction(wire: ReturnWire, graded: Sequence[Graded]) -> str | None:
 
 
 def _rejected(raw: bytes, error: Exception) -> Rejected:
-    body = redacted(raw, WANTED, CONTAINERS)
+    body = kept(raw, WANTED, CONTAINERS, FREE)
     external_id, own = (parse.ident(value) if isinstance(value := body.get(name), str | int) else None for name in ("external_id", "id"))
     order_number = body.get("order_number")
     return Rejected(

@@ -19,6 +19,8 @@ RETURN_PATH = "/returns/{id}"
 CANCEL_PATH = "/returns/{id}/cancel"
 CLOSE_PATH = "/returns/{id}/close"
 PAGE_SIZE = 100  # the largest there is; the default is 50
+PAGES_LONGEST = 1_000  # 100,000 changes; nothing in an answer says how many there are
+PAGES_OF_A_KEY = 20  # an external_id is unique
 SCOPE = "returns"
 IDEMPOTENCY_HEADER = "Idempotency-Key"  # honoured for 24 hours on POST; after that external_id, which is unique, does the same
 
@@ -135,6 +137,7 @@ class ReturnPatch(msgspec.Struct, omit_defaults=True):
 
 WANTED = frozenset(field.encode_name for struct in (ReturnWire, ItemWire) for field in msgspec.structs.fields(struct))
 CONTAINERS = frozenset({"items"})
+FREE = frozenset({"type", "status", "condition"})  # where a person, or another program, may have written anything
 
 
 def word(text: str | None) -> str:

@@ -56,24 +56,37 @@ def require_done(body: bytes, what: str) -> None:
     raise RefusedError(f"{what}: {found.message or found.code or 'Loop answered false'}", code=found.code)
 
 
-def details_record(body: bytes, what: str) -> bytes | None:
-    """The one return in a details answer, None when Loop has no such return (which it says with HTTP 200)."""
-    if not body.lstrip().startswith(b"{"):
-        raise StructuralError(f"{what}: Loop answered with something that is not one return")
+def details_records(body: bytes, what: str) -> Sequence[msgspec.Raw | bytes]:
+    """The returns in a details answer: an object is one, an array is as many as it holds; none when Loop has no such return.
+
+    Loop says the latter with HTTP 200. Raises StructuralError for anything else.
+    """
+    start = body.lstrip()[:1]
+    if start == b"[":
+        try:
+            return msgspec.json.decode(body, type=list[msgspec.Raw])
+        except msgspec.MsgspecError as error:
+            raise StructuralError(f"{what}: {_why(error)}") from None
+    if start != b"{":
+        raise StructuralError(f"{what}: Loop answered with something that is no return")
     found = complaint(body)
     if found is None:
-        return body
+        return [body]
     if found.message and DETAILS_NOT_FOUND in found.message.casefold():
-        return None
+        return []
     raise StructuralError(f"{what}: Loop answered with a complaint instead of a return: {found.message or found.code}")
 
 
 def asn_rows(body: bytes, what: str) -> list[AsnRow]:
-    """The rows of the report, without the personal data it is full of. Times that do not parse are None."""
+    """The rows of the report, without the personal data it is full of. Times and ids that do not parse are None.
+
+    A row that cannot be decoded is left out: it says nothing that could be held against the list.
+    """
     try:
-        rows = msgspec.json.decode(body, type=list[AsnWire])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raws = msgspec.json.decode(body, type=list[msgspec.Raw])
+    except msgspec.MsgspecError as error:
         raise StructuralError(f"{what}: {_why(error)}") from None
+    rows = [row for row in map(_asn_row, raws) if row is not None]
     return [
         AsnRow(
             report_id=parse.ident(row.id),
@@ -114,6 +127,13 @@ def webhook(wire: WebhookWire) -> Webhook:
         url=parse.text(wire.url),
         status=parse.text(wire.status),
     )
+
+
+def _asn_row(raw: msgspec.Raw) -> AsnWire | None:
+    try:
+        return msgspec.json.decode(raw, type=AsnWire)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 def _time(value: parse.Scalar) -> datetime | None:

@@ -15,9 +15,9 @@ from backhaul.connectors.base import ReturnBatch
 from backhaul.connectors.http import Http, Observe, budget_for
 from backhaul.connectors.loop import answers, endpoints
 from backhaul.connectors.loop.answers import AsnRow, Webhook
-from backhaul.connectors.loop.decode import Record, decode_page, row_of
+from backhaul.connectors.loop.decode import Record, decode, decode_page, row_of
 from backhaul.connectors.loop.endpoints import FLAG, NOTE, NOTE_LIMIT, NOTES, PROCESS, RETURNS, Action
-from backhaul.connectors.loop.normalise import batch, normalise
+from backhaul.connectors.loop.normalise import batch
 from backhaul.connectors.loop.paginate import Ask, Pager, Row
 from backhaul.connectors.loop.wire import WebhooksWire, WebhookWire
 from backhaul.errors import PermanentVendorError, StructuralError, TransientVendorError
@@ -87,15 +87,26 @@ class LoopClient:
             yield _batch(found)
 
     def details(self, return_id: str) -> ReturnBatch:
-        """One return as it is now: one row, or none when Loop does not know the id."""
+        """One return as it is now, in the first row; none when Loop does not know the id. Others of its order may follow it.
+
+        Raises StructuralError when Loop shows others only.
+        """
         body = self.http.read(endpoints.DETAILS_PATH, {"return_id": return_id}, operation="details")
-        record = answers.details_record(body, f"{self.http.merchant}: return {return_id}")
-        return normalise([] if record is None else [record], "details")
+        what = f"{self.http.merchant}: return {return_id}"
+        records = sorted(decode(answers.details_records(body, what)), key=lambda record: row_of(record).key != return_id)
+        if records and row_of(records[0]).key != return_id:
+            raise StructuralError(f"{what}: Loop answered with something that is not this return")
+        return batch(records, "details")
 
     def asn(self, start: date, end: date) -> list[AsnRow]:
-        """The advance shipping notice report for these days, both included."""
-        body = self.http.read(endpoints.ASN_PATH, {"from": start.isoformat(), "to": end.isoformat()}, operation="asn")
-        return answers.asn_rows(body, f"{self.http.merchant}: the ASN report")
+        """The advance shipping notice report for these days, both included, in spans as long as Loop takes them."""
+        rows: list[AsnRow] = []
+        while start <= end:
+            last = min(start + endpoints.ASN_MAX_SPAN, end)
+            body = self.http.read(endpoints.ASN_PATH, {"from": start.isoformat(), "to": last.isoformat()}, operation="asn")
+            rows += answers.asn_rows(body, f"{self.http.merchant}: the ASN report")
+            start = last + timedelta(days=1)
+        return rows
 
     def process(self, return_id: str) -> None:
         """Ask Loop to process a return. Success means queued, not done. Raises RefusedError when Loop says no."""

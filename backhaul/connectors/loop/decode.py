@@ -10,8 +10,8 @@ import msgspec
 from backhaul.connectors import parse
 from backhaul.connectors.base import Rejected
 from backhaul.connectors.loop.paginate import Row
-from backhaul.connectors.loop.wire import CONTAINERS, WANTED, PageWire, PeekWire, RawPageWire, ReturnWire
-from backhaul.connectors.redact import fingerprint, redacted
+from backhaul.connectors.loop.wire import CONTAINERS, FREE, WANTED, PageWire, PeekWire, RawPageWire, ReturnWire
+from backhaul.connectors.text import BODY_LIMIT, fingerprint, kept
 from backhaul.errors import StructuralError
 
 UNDECODABLE = "WIRE-001"
@@ -59,8 +59,9 @@ def decode(raws: Sequence[msgspec.Raw | bytes]) -> list[Record]:
 
 
 def encode(record: ReturnWire) -> str:
-    """A record as JSON again: the wanted fields only, so without personal data."""
-    return _ENCODER.encode(record).decode()
+    """A record as JSON again: the wanted fields only, so without personal data; of one that is far too long, no text is long."""
+    body = _ENCODER.encode(record)
+    return (body if len(body) <= BODY_LIMIT else _ENCODER.encode(kept(body, WANTED, CONTAINERS, FREE))).decode()
 
 
 def row_of(record: Record) -> Row:
@@ -76,7 +77,7 @@ def _moment(value: object) -> datetime | None:
 
 
 def _rejected(raw: bytes, error: Exception) -> Rejected:
-    body = redacted(raw, WANTED, CONTAINERS)
+    body = kept(raw, WANTED, CONTAINERS, FREE)
     key = body.get("id")
     name = body.get("order_name")
     return Rejected(

@@ -41,6 +41,7 @@ RETURNS = ListEndpoint(
 DETAILS_PATH = "/warehouse/return/details"  # no match is HTTP 200 with {"error": {"message": …}}
 DETAILS_NOT_FOUND = "no return found"  # the words that tell it from any other complaint
 ASN_PATH = "/warehouse/reporting/asn"  # never paginated, a bare array, dates as yyyy-mm-dd
+ASN_MAX_SPAN = timedelta(days=119)  # 120 days with both ends included; from version 2026-10 a longer span is refused
 PROCESS = Action("process", "/warehouse/return/{id}/process")  # only queues: true is accepted, not done
 FLAG = Action("flag", "/warehouse/return/{id}/flag")  # takes no reason; the note before it carries that
 NOTE = Action("note", "/warehouse/return/{id}/note")  # singular to write, plural to read

@@ -32,6 +32,9 @@ from backhaul.errors import StructuralError
 SECOND = timedelta(seconds=1)
 LAST_OF_SECOND = timedelta(milliseconds=999)  # `to` is inclusive and sent in milliseconds
 CERTAIN = log(10_000)  # one in ten thousand, as a logarithm
+ASKS_LIMIT = 10_000  # of one range: 7.5 million returns, where the largest page has 750
+ASKS_WITHOUT_ROWS = 200  # beyond these, each ask must have brought `ROWS_AN_ASK` new rows on average
+ROWS_AN_ASK = 5
 STALE_LIMIT = 64  # full pages in a row without a new row; halving 120 days down to a second takes 24
 
 
@@ -68,7 +71,7 @@ class Pager:
             raise ValueError("a range ends after it starts")
         self._pending: list[Ask] = [Ask(start, end)]  # a stack: the next ask is the last one
         self._seen: set[str] = set()
-        self._stale = 0
+        self._asks = self._stale = 0
         self._order: Order | None = None  # of all pages so far
         self._evidence = 0.0  # that the order is no accident: a logarithm of the odds
 
@@ -79,31 +82,35 @@ class Pager:
     def feed(self, rows: Sequence[Row], has_more: bool) -> None:
         """Take the answer to the ask that `next()` gave. Raises StructuralError when the server makes no progress possible."""
         ask = self._pending.pop()
-        known = len(self._seen)
-        self._seen.update(row.key for row in rows)
+        self._asks += 1
+        fresh = [row for row in rows if row.key not in self._seen]
+        self._seen.update(row.key for row in fresh)
         if not has_more:
             return
         if not ask.is_paginated:
             raise StructuralError(f"Loop paged the single second {_shown(ask.start)} though it was asked for it whole")
-        self._stale = self._stale + 1 if len(self._seen) == known else 0
+        self._stale = 0 if fresh else self._stale + 1
         if self._stale > STALE_LIMIT:
             raise StructuralError(f"Loop keeps sending the same returns, last for {_shown(ask.start)} to {_shown(ask.end)}")
-        self._pending.extend(reversed(self._remaining(ask, rows)))
+        if self._asks > min(ASKS_LIMIT, ASKS_WITHOUT_ROWS + len(self._seen) / ROWS_AN_ASK):
+            shown = f"{self._asks} pages with {len(self._seen)} returns, and says that there is more, last for {_shown(ask.start)}"
+            raise StructuralError(f"Loop pages without end: it has sent {shown}; ask for a shorter range, or tell Loop")
+        self._pending.extend(reversed(self._remaining(ask, rows, fresh)))
 
-    def _remaining(self, ask: Ask, rows: Sequence[Row]) -> list[Ask]:
+    def _remaining(self, ask: Ask, rows: Sequence[Row], fresh: Sequence[Row]) -> list[Ask]:
         """What is still to be asked of a range after a page of it that was not all. Each is smaller than `ask`."""
         first, last = _floor(ask.start), _floor(ask.end)
-        seconds = [second for row in rows if row.updated_at is not None and first <= (second := _floor(row.updated_at)) <= last]
+        seconds = _seconds(rows, first, last)
         if not seconds:
             raise StructuralError(f"Loop says there is more from {_shown(ask.start)} to {_shown(ask.end)}, but sent no return of that time")
         if first == last or min(seconds) == max(seconds):
             return _around(ask, seconds[0])
-        self._learn(seconds)
+        self._learn(seconds, _seconds(fresh, first, last))
         shown, rest = _split(ask, self._order, seconds[-1])
         return [rest] if self._evidence >= CERTAIN else [shown, rest]
 
-    def _learn(self, seconds: Sequence[datetime]) -> None:
-        """Add a page to the evidence for one order; a page in another order ends all trust in any."""
+    def _learn(self, seconds: Sequence[datetime], fresh: Sequence[datetime]) -> None:
+        """Add a page to the evidence for one order; a page in another order ends all trust in any. Rows seen before prove nothing more."""
         order = _order(seconds)
         if self._order is None:
             self._order, self._evidence = order, -log(2)  # either direction would have looked like order
@@ -111,7 +118,12 @@ class Pager:
             self._order = Order.NONE
         if self._order is Order.NONE:
             self._evidence = float("-inf")
-        self._evidence += lgamma(len(seconds) + 1) - sum(lgamma(ties + 1) for ties in Counter(seconds).values())
+        self._evidence += lgamma(len(fresh) + 1) - sum(lgamma(ties + 1) for ties in Counter(fresh).values())
+
+
+def _seconds(rows: Sequence[Row], first: datetime, last: datetime) -> list[datetime]:
+    """The seconds of those rows that lie inside the range, in the page's order."""
+    return [second for row in rows if row.updated_at is not None and first <= (second := _floor(row.updated_at)) <= last]
 
 
 def _order(seconds: Sequence[datetime]) -> Order:

@@ -30,8 +30,32 @@ class Refund(msgspec.Struct, omit_defaults=True, gc=False):
     provider_refund_id: Scalar = None
 
 
+class ExchangeWire(msgspec.Struct, omit_defaults=True, gc=False):
+    """One unit that is sent out in exchange; what matters of it is whether it can be."""
+
+    exchange_id: Scalar = None
+    sku: Scalar = None
+    out_of_stock: Scalar = None
+    out_of_stock_resolution: Scalar = None
+
+
+class CurrentLineWire(msgspec.Struct, omit_defaults=True, gc=False):
+    """A line as `presentment` has it: only those are current."""
+
+    line_item_id: Scalar = None
+
+
+class PresentmentWire(msgspec.Struct, omit_defaults=True, gc=False):
+    """The return in the shopper's currency."""
+
+    line_items: list[CurrentLineWire] | Scalar = None
+
+
 class LineWire(msgspec.Struct, omit_defaults=True, gc=False):
-    """One returned unit. `variant_title` is in the details only, where `title` leaves the variant out."""
+    """One returned unit. The details say `reason` and `parent_reason`, and may leave the variant out of `title` and into `variant_title`.
+
+    `returned_at` is UNSET where the record does not have it at all.
+    """
 
     line_item_id: Scalar = None
     product_id: Scalar = None
@@ -46,8 +70,10 @@ class LineWire(msgspec.Struct, omit_defaults=True, gc=False):
     refund: Scalar = None
     return_reason: Scalar = None
     parent_return_reason: Scalar = None
+    reason: Scalar = None
+    parent_reason: Scalar = None
     outcome: Scalar = None
-    returned_at: Scalar = None
+    returned_at: Scalar | msgspec.UnsetType = msgspec.UNSET
 
 
 class ReturnWire(msgspec.Struct, omit_defaults=True, gc=False):
@@ -80,6 +106,8 @@ class ReturnWire(msgspec.Struct, omit_defaults=True, gc=False):
     outcomes_processed_at: dict[str, PhpDate | Scalar] | list[PhpDate | Scalar] | Scalar = None
     refunds: list[Refund] | Refund | Scalar = None
     shopify_refund_object: list[Refund] | Refund | Scalar = None
+    exchanges: list[ExchangeWire] | Scalar = None
+    presentment: PresentmentWire | list[PresentmentWire] | Scalar = None
     line_items: list[LineWire] | None = None
 
 
@@ -144,8 +172,25 @@ class WebhooksWire(msgspec.Struct):
     webhooks: list[WebhookWire]
 
 
-WANTED = frozenset(
-    {field.encode_name for struct in (ReturnWire, LineWire, Refund, PhpDate) for field in msgspec.structs.fields(struct)}
-    | {"return_processed", "refund_processed", "gift_card_processed", "exchange_processed", "shop_cash_processed"}
+_OUTCOMES = {"return_processed", "refund_processed", "gift_card_processed", "exchange_processed", "shop_cash_processed"}
+_STRUCTS = (ReturnWire, LineWire, Refund, PhpDate, ExchangeWire, PresentmentWire)
+
+WANTED = frozenset({field.encode_name for struct in _STRUCTS for field in msgspec.structs.fields(struct)} | _OUTCOMES)
+CONTAINERS = frozenset(  # where plain text is out of place
+    {"line_items", "refunds", "shopify_refund_object", "outcomes_processed_at", "exchanges", "presentment"}
 )
-CONTAINERS = frozenset({"line_items", "refunds", "shopify_refund_object", "outcomes_processed_at"})  # where plain text is out of place
+FREE = frozenset(  # where a person, or another program, may have written anything
+    {
+        "title",
+        "variant_title",
+        "return_reason",
+        "parent_return_reason",
+        "reason",
+        "parent_reason",
+        "outcome",
+        "carrier",
+        "label_status",
+        "out_of_stock_resolution",
+        "message",
+    }
+)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Self
 
 import msgspec
@@ -12,7 +13,7 @@ from pydantic import SecretStr
 
 from backhaul.config import MasonHubSettings
 from backhaul.connectors import parse
-from backhaul.connectors.base import Outcome, ReceiptBatch, Rejected
+from backhaul.connectors.base import News, Outcome, ReceiptBatch, Rejected
 from backhaul.connectors.http import Http, Observe, budget_for
 from backhaul.connectors.masonhub import normalise as receipts
 from backhaul.connectors.masonhub.drafts import wire_form
@@ -20,7 +21,7 @@ from backhaul.connectors.masonhub.endpoints import CALLBACKS_PATH, RMA_EVENT, RM
 from backhaul.connectors.masonhub.normalise import Fact
 from backhaul.connectors.masonhub.results import Write, outcomes
 from backhaul.connectors.masonhub.wire import CallbackRecordWire, ListWire
-from backhaul.connectors.redact import fingerprint
+from backhaul.connectors.text import fingerprint
 from backhaul.domain.rma import RmaDraft
 from backhaul.errors import PermanentVendorError, StructuralError
 
@@ -68,10 +69,6 @@ class MasonHub:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close_connections()
-
-    def close_connections(self) -> None:
-        """Give the connections back."""
         self.http.close()
 
     def create(self, drafts: Sequence[RmaDraft]) -> list[Outcome]:
@@ -97,16 +94,27 @@ class MasonHub:
         wanted = list(dict.fromkeys(return_ids))
         for first in range(0, len(wanted), RMAS.ids_per_call):
             asked = wanted[first : first + RMAS.ids_per_call]
-            read, bad = receipts.decoded(self._search({"cid": ",".join(asked)}, expected=frozenset(asked), operation="find_rmas"))
+            read, bad = receipts.decoded(self._with_keys(asked))
             facts += [fact for fact in read if fact.return_id in asked]  # a server that does not know cid sends everything
             rejected += bad
         return receipts.batch(receipts.newest(facts), rejected)
 
-    def news(self, since: datetime, until: datetime) -> ReceiptBatch:
-        """RMAs that the warehouse made itself and has received, by creation date: no other filter is offered."""
-        params = {"status": TERMINAL, "sdt": _wire_time(since), "edt": _wire_time(until)}
-        facts, rejected = receipts.decoded(self._search(params, expected=None, operation="list_rmas"))
-        return receipts.batch(receipts.newest([fact for fact in facts if fact.return_id is None]), rejected)
+    def news(self, since: datetime, until: datetime, calls: int | None = None, cursor: str | None = None) -> News:
+        """RMAs that the warehouse made itself and has received, by creation date: no other filter is offered.
+
+        A cursor is the range that was asked for first, and the place in it. The list shifts while it is read in parts; what that hides is
+        met when it is next read from its start.
+        """
+        start, end, place = cursor.split() if cursor else (_wire_time(since), _wire_time(until), "0")
+        pages = list(
+            islice(self._pages({"status": TERMINAL, "sdt": start, "edt": end}, "list_rmas", int(place)), calls or RMAS.pages_longest)
+        )
+        made, more = len(pages), pages[-1][1]
+        if calls is None and more is not None:
+            raise StructuralError(f"{self.http.merchant}: MasonHub's list of RMAs from {start} to {end} has not ended after {made} pages")
+        facts, rejected = receipts.decoded([record for records, _ in pages for record in records])
+        batch = receipts.batch(receipts.newest([fact for fact in facts if fact.return_id is None]), rejected)
+        return News(batch, made, None if more is None else f"{start} {end} {more}")
 
     def callbacks(self) -> list[Callback]:
         """The registered callbacks, of every message type."""
@@ -131,31 +139,45 @@ class MasonHub:
         if not records:
             return []
         operation = f"{write.value}_rmas"
-        body = self.http.write(method, RMAS.path, records, timeout=RMAS.write_timeout, operation=operation)
+        body = self.http.write(method, RMAS.path, records, operation=operation)
         return outcomes(body, return_ids, write, f"{self.http.merchant}: {operation}")
 
-    def _search(self, params: dict[str, str], *, expected: frozenset[str] | None, operation: str) -> list[bytes]:
-        """All pages of a search. There is no count and no link: a page that is not full is the last (section 4.5).
+    def _with_keys(self, asked: Sequence[str]) -> list[bytes]:
+        """The records with these keys; reading stops when each has been met."""
+        found: list[bytes] = []
+        missing = set(asked)
+        for made, (records, more) in enumerate(self._pages({"cid": ",".join(asked)}, "find_rmas"), 1):
+            found += records
+            missing -= {fact.return_id for fact in receipts.decoded(records)[0] if fact.return_id is not None}
+            if not missing:
+                break
+            if more is not None and made == RMAS.pages_of_keys:
+                why = f"MasonHub answers a search for {len(asked)} keys with over {made} pages; it seems to pass over the filter cid"
+                raise StructuralError(f"{self.http.merchant}: {why}")
+        return found
 
-        With `expected` keys, reading stops too when each has been met. Raises StructuralError when pages repeat.
+    def _pages(self, params: dict[str, str], operation: str, offset: int = 0) -> Iterator[tuple[list[bytes], int | None]]:
+        """The pages of a search, a call each: the records that no page before had, and the next offset, None after the last page.
+
+        There is no count and no link: a page that is not full is the last (section 4.5). Raises StructuralError when pages repeat.
         """
-        found: dict[str, bytes] = {}  # by the record's own bytes: pages shift while they are read
-        offset, missing = 0, set(expected or ())
+        seen: set[str] = set()  # of the records' own bytes: pages shift while they are read
         while True:
             page: dict[str, str | int] = {**params, "limit": RMAS.page_size, "offset": offset}
             reply = self.http.fetch(RMAS.path, page, accept=(404,), operation=operation)
             if reply.status == 404:  # "the records could not be found"
-                return list(found.values())
+                yield [], None
+                return
             records, limit = self._page(reply.body)
-            known = len(found)
-            found.update((fingerprint(record), record) for record in records)
-            if expected is not None:
-                missing -= {fact.return_id for fact in receipts.decoded(records)[0] if fact.return_id is not None}
-            if len(records) < limit or (expected is not None and not missing):
-                return list(found.values())
-            if len(found) == known:
-                raise StructuralError(f"{self.http.merchant}: MasonHub sends the same page of RMAs at every offset")
+            fresh = {key: record for record in records if (key := fingerprint(record)) not in seen}
             offset += len(records)
+            is_last = len(records) < limit
+            yield list(fresh.values()), None if is_last else offset
+            if is_last:
+                return
+            if not fresh:
+                raise StructuralError(f"{self.http.merchant}: MasonHub sends the same page of RMAs at every offset")
+            seen.update(fresh)
 
     def _page(self, body: bytes) -> tuple[list[bytes], int]:
         """One page, and the size that the server keeps pages to: it says when it caps what was asked for."""

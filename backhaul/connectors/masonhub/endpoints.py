@@ -15,7 +15,8 @@ class RmaEndpoint:
     batch_size: int
     ids_per_call: int
     page_size: int
-    write_timeout: float
+    pages_longest: int
+    pages_of_keys: int
 
 
 SCOPE = "rmas"  # MasonHub names no scopes; a token is good for the account or not at all
@@ -25,7 +26,8 @@ RMAS = RmaEndpoint(
     batch_size=30,  # maxItems of POST and PUT
     ids_per_call=30,  # cid takes 1 to 30, as id does
     page_size=100,  # the documented maximum; the default is 30
-    write_timeout=60.0,  # seconds; labels are made inside the call
+    pages_longest=1_000,  # 100,000 RMAs of one window; nothing in an answer says how many there are
+    pages_of_keys=20,  # a key has a few records at most, and a call asks for 30 keys
 )
 CALLBACKS_PATH = "/callbacks"
 RMA_EVENT = "rmaEvent"

@@ -13,13 +13,14 @@ from backhaul.connectors import parse
 from backhaul.connectors.base import ReceiptBatch, Rejected
 from backhaul.connectors.frames import Unreadable, frame
 from backhaul.connectors.masonhub.endpoints import CONDITIONS, EVENT_ONLY, NOT_ARRIVED, STAGES, TERMINAL, UNGRADED
-from backhaul.connectors.masonhub.wire import CONTAINERS, WANTED, CallbackWire, DetailWire, EventWire, LineWire, RmaWire
+from backhaul.connectors.masonhub.wire import CONTAINERS, FREE, WANTED, CallbackWire, DetailWire, EventWire, LineWire, RmaWire
 from backhaul.connectors.parse import UNPARSED, Scalar
-from backhaul.connectors.redact import fingerprint, redacted
+from backhaul.connectors.text import BODY_LIMIT, fingerprint, kept, plain
 from backhaul.domain.schema import RECEIPT_LINES, RECEIPTS
 from backhaul.errors import StructuralError
 
 UNDECODABLE = "WIRE-002"
+_WORD_LIMIT = 60  # characters of a warehouse's word for a condition
 MADE_BY_WAREHOUSE = "dc:{rma_id}"
 
 _DECODER = msgspec.json.Decoder(EventWire)
@@ -138,7 +139,7 @@ def _rank(fact: Fact) -> tuple[bool, float, int]:
 
 def batch(facts: Sequence[Fact], rejected: list[Rejected]) -> ReceiptBatch:
     """Decoded facts as frames."""
-    times = Unreadable()
+    times, keys = Unreadable(), Unreadable()
     stamps = {name: times.parse(name, [fact.stamp(name) for fact in facts], parse.time) for name in (*_RANKED_TIMES, "delivered_at")}
     versions = [parse.count(fact.rma.version) for fact in facts]
     columns: dict[str, list[Any]] = {
@@ -150,7 +151,7 @@ def batch(facts: Sequence[Fact], rejected: list[Rejected]) -> ReceiptBatch:
         "event_status": [fact.event_status for fact in facts],
         "is_terminal": [(fact.rma_status or "").casefold() == TERMINAL for fact in facts],
         "has_lines": [fact.has_lines for fact in facts],
-        "package_id": [parse.text(fact.rma.package_id) for fact in facts],
+        "package_id": keys.parse("package_id", [fact.rma.package_id for fact in facts], parse.key),
         "return_type": [parse.text(fact.rma.return_type) for fact in facts],
         "manifest_id": [parse.text(fact.rma.manifest_id) for fact in facts],
         "version": [version if isinstance(version, int) else None for version in versions],
@@ -161,8 +162,17 @@ def batch(facts: Sequence[Fact], rejected: list[Rejected]) -> ReceiptBatch:
         "unparsed_money": [None] * len(facts),
         "unparsed_times": times.column(len(facts)),
     }
-    bodies = [_ENCODER.encode(fact.event).decode() for fact in facts]
+    for field in ("customer_identifier", "id"):  # a key that cannot be read is not the absence of one: the warehouse did not make the RMA
+        for of in ("event", "rma"):
+            keys.parse(field, [getattr(getattr(fact, of), field) for fact in facts], parse.key)
+    columns["unparsed_keys"] = keys.column(len(facts))
+    bodies = [_body(fact.event) for fact in facts]
     return ReceiptBatch(frame(RECEIPTS, columns), frame(RECEIPT_LINES, _line_columns(facts)), bodies, rejected)
+
+
+def _body(event: EventWire) -> str:
+    body = _ENCODER.encode(event)
+    return (body if len(body) <= BODY_LIMIT else _ENCODER.encode(kept(body, WANTED, CONTAINERS, FREE))).decode()
 
 
 def _line_columns(facts: Sequence[Fact]) -> dict[str, list[Any]]:
@@ -172,16 +182,18 @@ def _line_columns(facts: Sequence[Fact]) -> dict[str, list[Any]]:
         for line in fact.rma.line_items or ():
             for word, units, unparsed in _graded(line):
                 condition = CONDITIONS.get(word.strip().casefold())
+                sku = parse.sku(line.customer_sku_id)
                 row = (
                     key,
                     number,
-                    parse.text(line.customer_sku_id),
-                    word,
+                    None if sku is UNPARSED else sku,
+                    plain(word, _WORD_LIMIT),
                     condition or "pending",
                     units,
                     condition is not None,
                     not parse.is_true(line.not_on_original_rma),
                     unparsed,
+                    "customer_sku_id" if sku is UNPARSED else None,
                 )
                 for column, value in zip(columns.values(), row, strict=True):
                     column.append(value)
@@ -202,7 +214,7 @@ def _graded(line: LineWire) -> Iterator[tuple[str, int | None, str | None]]:
             continue
         is_graded = True
         if any(units is None or units is UNPARSED for units in counts):
-            yield word, None, f"receiving_details.{word}.quantity"
+            yield word, None, f"receiving_details.{plain(word, _WORD_LIMIT)}.quantity"
         elif total := sum(units for units in counts if isinstance(units, int)):
             yield word, total, None
     if not is_graded:
@@ -218,7 +230,7 @@ def _quantity(entry: DetailWire | Scalar) -> Scalar:
 
 
 def _rejected(raw: bytes, error: Exception) -> Rejected:
-    body = redacted(raw, WANTED, CONTAINERS)
+    body = kept(raw, WANTED, CONTAINERS, FREE)
     inner = body.get("details")
     nested: dict[str, Any] = inner if isinstance(inner, dict) else {}
     return_id = _plain(body.get("customer_identifier")) or _plain(nested.get("customer_identifier"))

@@ -11,13 +11,16 @@ import msgspec
 
 from backhaul.connectors import parse
 from backhaul.connectors.base import Outcome, Verdict
-from backhaul.connectors.envelopes import tidy
 from backhaul.connectors.masonhub.wire import BatchWire, ResultWire
+from backhaul.connectors.text import WORDS_LIMIT
+from backhaul.connectors.text import words as fit
 from backhaul.errors import TransientVendorError
 
-_CODE = re.compile(r"\s*(\d{3})\s*:")
-_MODEL = re.compile(r"\s*303\s*:\s*'([^']*)'")
-_UNIQUE = re.compile(r"'(\w+)' must be unique")
+_CODE = re.compile(r"\s{0,9}(\d{3})\s{0,9}:")
+_MODEL = re.compile(r"\s{0,9}303\s{0,9}:\s{0,9}'([^']{0,100})'")
+_UNIQUE = re.compile(r"'(\w{1,64})' must be unique")
+_LONGEST = 20 * WORDS_LIMIT  # characters of a message that are looked at
+_MOST = 100  # messages of one record
 _KEY = "customer_identifier"
 _RMA_WORDS = frozenset({"rma", "rmas", "return", "returns"})
 
@@ -71,7 +74,7 @@ def _outcome(return_id: str, result: ResultWire, write: Write) -> Outcome | None
     if status != "failure" and not messages:
         return None
     verdict, code = _verdict(messages, return_id, write)
-    return Outcome(return_id, verdict, code, tidy("; ".join(words for _, words in messages)) or None)
+    return Outcome(return_id, verdict, code, fit("; ".join(words for _, words in messages)) or None)
 
 
 def _verdict(messages: Sequence[Message], return_id: str, write: Write) -> tuple[Verdict, str | None]:
@@ -112,9 +115,9 @@ def _is_about_rma(field: str | None, words: str, return_id: str) -> bool:
 
 def _messages(value: Any) -> Iterator[Message]:
     """Messages from `[{field_name, errors: [..]}]`, from `[{<field>: [..]}]`, and from `["303: …"]`."""
-    for item in value if isinstance(value, list) else [value]:
+    for item in value[:_MOST] if isinstance(value, list) else [value]:
         if isinstance(item, str):
-            yield None, item
+            yield None, item[:_LONGEST]
         elif isinstance(item, dict) and "errors" in item:
             name = item.get("field_name")
             yield from ((name if isinstance(name, str) else None, words) for words in _words(item["errors"]))
@@ -124,4 +127,4 @@ def _messages(value: Any) -> Iterator[Message]:
 
 
 def _words(value: Any) -> list[str]:
-    return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)]
+    return [item[:_LONGEST] for item in (value if isinstance(value, list) else [value])[:_MOST] if isinstance(item, str)]

@@ -122,3 +122,4 @@ class RmaOut(msgspec.Struct):
 
 WANTED = frozenset(field.encode_name for struct in (EventWire, LineWire, DetailWire) for field in msgspec.structs.fields(struct))
 CONTAINERS = frozenset({"line_items", "details", "receiving_details"})  # where plain text is out of place
+FREE = frozenset({"return_type", "status", "event_type"})  # where a person, or another program, may have written anything

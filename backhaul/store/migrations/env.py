@@ -11,5 +11,6 @@ with engine.connect().execution_options(is_writer=True) as connection:
     with context.begin_transaction():
         drop_views(connection)
         context.run_migrations()
-        create_views(connection)
+        if context.get_context().get_current_revision() == context.get_head_revision():  # views are of the newest schema alone
+            create_views(connection)
     connection.commit()

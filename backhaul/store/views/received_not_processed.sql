@@ -1,4 +1,4 @@
--- Goods in, money not out: every line arrived available, and Loop is still open.
+-- Goods in, money not out: the warehouse has received every line as available, and Loop is still open.
 SELECT
     r.merchant,
     r.warehouse,
@@ -16,5 +16,5 @@ SELECT
     r.created_at
 FROM returns r
 JOIN decisions d ON d.merchant = r.merchant AND d.return_id = r.return_id AND d.is_current
-LEFT JOIN receipts c ON c.merchant = r.merchant AND c.rma_key = r.return_id
-WHERE r.loop_state = 'open' AND d.expected_units > 0 AND d.available_units = d.expected_units
+JOIN receipts c ON c.merchant = r.merchant AND c.rma_key = r.return_id
+WHERE r.loop_state = 'open' AND d.expected_units > 0 AND d.available_units = d.expected_units AND c.received_at IS NOT NULL

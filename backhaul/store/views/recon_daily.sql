@@ -1,9 +1,10 @@
--- One row a merchant, warehouse and day on which returns were started (UTC): volumes, rates, and how long a decision took.
+-- One row a merchant, warehouse, currency and day on which returns were started (UTC): volumes, rates, and how long a decision took.
 WITH base AS (
     SELECT
         r.merchant,
         r.warehouse,
         @day(r.created_at) AS day,
+        coalesce(r.currency, '') AS currency,  -- a null equals no other, and must not lose its percentiles
         d.decision,
         d.expected_units,
         d.available_units,
@@ -17,24 +18,25 @@ WITH base AS (
 ),
 ranked AS (
     SELECT
-        merchant, warehouse, day, hours_to_decision,
-        row_number() OVER (PARTITION BY merchant, warehouse, day ORDER BY hours_to_decision) AS place,
-        count(*) OVER (PARTITION BY merchant, warehouse, day) AS places
+        merchant, warehouse, day, currency, hours_to_decision,
+        row_number() OVER (PARTITION BY merchant, warehouse, day, currency ORDER BY hours_to_decision) AS place,
+        count(*) OVER (PARTITION BY merchant, warehouse, day, currency) AS places
     FROM base
     WHERE hours_to_decision IS NOT NULL
 ),
 percentiles AS (
     SELECT
-        merchant, warehouse, day,
+        merchant, warehouse, day, currency,
         max(CASE WHEN place = (places * 50 + 99) / 100 THEN hours_to_decision END) AS p50_hours_to_decision,
         max(CASE WHEN place = (places * 90 + 99) / 100 THEN hours_to_decision END) AS p90_hours_to_decision
     FROM ranked
-    GROUP BY merchant, warehouse, day
+    GROUP BY merchant, warehouse, day, currency
 )
 SELECT
     b.merchant,
     b.warehouse,
     b.day,
+    nullif(b.currency, '') AS currency,
     count(*) AS returns,
     sum(b.expected_units) AS expected_units,
     sum(b.available_units) AS available_units,
@@ -52,5 +54,5 @@ SELECT
     max(p.p50_hours_to_decision) AS p50_hours_to_decision,
     max(p.p90_hours_to_decision) AS p90_hours_to_decision
 FROM base b
-LEFT JOIN percentiles p ON p.merchant = b.merchant AND p.warehouse = b.warehouse AND p.day = b.day
-GROUP BY b.merchant, b.warehouse, b.day
+LEFT JOIN percentiles p ON p.merchant = b.merchant AND p.warehouse = b.warehouse AND p.day = b.day AND p.currency = b.currency
+GROUP BY b.merchant, b.warehouse, b.day, b.currency

@@ -1,0 +1,22 @@
+"""Whether what was pulled can be trusted as a whole: the structural rule (DESIGN.md, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from backhaul.errors import StructuralError
+from backhaul.store.quarantine import Quarantined
+
+COUNT, SHARE = 50, 0.2  # newly quarantined records, and their share of all that was pulled
+
+
+def require_sound(merchant: str, what: str, bad: Collection[Quarantined], total: int) -> None:
+    """Raise StructuralError when so many of `total` records are newly bad that it is not they that are damaged, but the answers.
+
+    For what is pulled from a list or a poll alone: an event cannot say anything of the source.
+    """
+    if len(bad) >= COUNT and len(bad) >= SHARE * total:
+        rules = ", ".join(sorted({rule for one in bad for rule in one.rules}))
+        raise StructuralError(
+            f"{merchant}: {len(bad)} of {total} {what} break {rules}; the answers have changed or are damaged, nothing of them was loaded"
+        )

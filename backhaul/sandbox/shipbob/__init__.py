@@ -1,0 +1,1 @@
+"""A simulated ShipBob: returns, products, channels and webhooks, with the quirks of its API on request."""

@@ -1,0 +1,86 @@
+"""Processes that Loop confirmed, and whose outcomes are followed: found by an index that holds no others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from backhaul.domain.words import ExceptionKind
+from backhaul.store import bulk
+from backhaul.store.tables import IS_FOLLOWED, deliveries, events, exceptions, returns
+
+
+class Followed(NamedTuple):
+    """A confirmed process, and its return as it is stored."""
+
+    delivery_id: int
+    return_id: str
+    confirmed_at: datetime
+    outcomes_asked_at: datetime | None
+    loop_state: str
+    updated_at: datetime | None
+    currency: str | None
+    refund: Decimal | None
+    gift_card: Decimal | None
+    exchange_total: Decimal | None
+    exchange_units: int | None
+    out_of_stock_units: int | None
+    is_finished: bool | None
+    refund_processed_at: datetime | None
+    shop_cash_processed_at: datetime | None
+    gift_card_processed_at: datetime | None
+    exchange_processed_at: datetime | None
+
+
+_FROM_DELIVERY = ("delivery_id", "return_id", "confirmed_at", "outcomes_asked_at")
+
+
+def followed(connection: sa.Connection, merchant: str) -> list[Followed]:
+    """Every confirmed process of which an outcome may be undone, oldest first."""
+    columns = [(deliveries if name in _FROM_DELIVERY else returns).c[name] for name in Followed._fields]
+    query = (
+        sa.select(*columns)
+        .select_from(deliveries)
+        .join(returns, (returns.c.merchant == deliveries.c.merchant) & (returns.c.return_id == deliveries.c.return_id))
+        .where(deliveries.c.merchant == merchant, IS_FOLLOWED.of(deliveries))
+        .order_by(deliveries.c.confirmed_at)
+    )
+    return [Followed(*row) for row in connection.execute(query)]
+
+
+def failures(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> dict[str, str]:
+    """By return, the body of the newest event in which Loop said that processing failed."""
+    query = (
+        sa.select(events.c.record_key, events.c.event_id, events.c.body)
+        .where(events.c.merchant == merchant, events.c.source == "loop", events.c.topic == "return.processing.failed")
+        .order_by(events.c.event_id)
+    )
+    return {str(row.record_key): row.body for row in bulk.select_by_keys(connection, query, events.c.record_key, return_ids)}
+
+
+def complained_of(connection: sa.Connection, merchant: str) -> set[str]:
+    """The returns whose exception is open."""
+    query = sa.select(exceptions.c.subject).where(
+        exceptions.c.merchant == merchant,
+        exceptions.c.kind == ExceptionKind.OUTCOME_UNDONE.value,
+        exceptions.c.resolved_at.is_(None),
+    )
+    return set(connection.execute(query).scalars())
+
+
+def end(connection: sa.Connection, delivery_ids: Sequence[int], now: datetime) -> None:
+    """Follow these no longer."""
+    if delivery_ids:
+        connection.execute(
+            sa.update(deliveries).where(bulk.one_of(connection, deliveries.c.delivery_id, delivery_ids)).values(outcomes_at=now)
+        )
+
+
+def note_asked(connection: sa.Connection, delivery_ids: Sequence[int], now: datetime) -> None:
+    """Note when Loop was asked for their outcomes."""
+    which = bulk.one_of(connection, deliveries.c.delivery_id, delivery_ids)
+    connection.execute(sa.update(deliveries).where(which).values(outcomes_asked_at=now))
