@@ -1,6 +1,6 @@
 # What one does here. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test lint bench docs serve clean
+.PHONY: help install lock demo test chaos lint bench docs serve clean
 
 # The lock is resolved on Python 3.11; later ones work too.
 PYTHON ?= $(shell for python in python3.11 python3; do \
@@ -33,6 +33,9 @@ demo: install ## Run the whole of Backhaul against simulated vendors
 
 test: install ## Run the tests
 	@$(BIN)/pytest -n 2 --dist loadfile
+
+chaos: install ## Let everything go wrong: every operation fails, every point is a crash, thousands of histories (over an hour)
+	@CHAOS=1 $(BIN)/pytest tests/chaos -n 2 --dist worksteal
 
 lint: install ## Check style, types, the direction of imports, and that no file names a registry or a machine
 	@$(BIN)/ruff check .

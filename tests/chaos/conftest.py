@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -27,3 +28,15 @@ def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             yield ground
         connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
     engine.dispose()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figures: what was tried, and how many tests of it failed."""
+    tried: Counter[str] = Counter()
+    reports = [report for state in ("passed", "failed") for report in terminalreporter.getreports(state)]
+    for report in reports:
+        tried.update({name: value for name, value in report.user_properties if name in ("operations", "kills", "histories")})
+    if tried["operations"] or tried["kills"] or tried["histories"]:
+        failed = sum(report.failed and "tests/chaos" in report.nodeid for report in reports)
+        figures = f"{tried['operations']} operations failed, {tried['kills']} processes killed, {tried['histories']} histories told"
+        terminalreporter.write_line(f"chaos: {figures}; {failed} tests found fault")

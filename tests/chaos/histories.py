@@ -26,6 +26,7 @@ SKU, OTHER = "TEE-NVY-M", "CAP-RED-1"
 CARTS = ((SKU,), (SKU, OTHER), (SKU, SKU), (SKU, None), (None,))
 PARCELS = ("all", "damaged", "short", "empty", "over", "unexpected", "quality_control", "partial")
 TROUBLES = ("429", "500", "503", "503 done", "401", "reset_before", "lost_after", "malformed", "html", "redirect")
+TARGETS = ("loop.*", "loop.process", "loop.flag", "loop.note", "loop.details", "warehouse.*", "warehouse.c*")
 CALL_LASTS = timedelta(seconds=45)  # a slow call, within its deadline
 CALLS_FOR = {"process": {"process"}, "flag": {"flag"}, "note": {"flag"}, "close": {"process", "flag"}}
 BOUND = ("accepted", "confirmed", "refused", "failed")
@@ -182,13 +183,21 @@ class Histories(RuleBasedStateMachine):
 
     # Trouble
 
-    @rule(vendor=st.sampled_from(["loop", "warehouse"]), trouble=st.sampled_from(TROUBLES), times=st.sampled_from([1, 2, 8, None]))
-    def strike(self, vendor: str, trouble: str, times: int | None) -> None:
+    @rule(what=st.sampled_from(TARGETS), trouble=st.sampled_from(TROUBLES), times=st.sampled_from([1, 2, 8, None]))
+    def strike(self, what: str, trouble: str, times: int | None = None) -> None:
         """A vendor's next calls go wrong, or all of them until it is well again."""
-        target = f"{self.account.warehouse if vendor == 'warehouse' else vendor}.*"
         kind, _, is_done = trouble.partition(" ")
         more = {"after_effect": True} if is_done else {}
+        target = what.replace("warehouse", self.account.warehouse)
         self.account.world.fault(kind, target, times=times, merchant=self.account.merchant, **more)
+
+    @rule(place=places, parcel=st.sampled_from(PARCELS[:4]), trouble=st.sampled_from(TROUBLES), times=st.sampled_from([1, 2, None]))
+    def decide_in_vain(self, place: int, parcel: str, trouble: str, times: int | None = None) -> None:
+        """A parcel is received and decided on, while Loop takes no process and no flag."""
+        self.receive(place, parcel)
+        for what in ("loop.process", "loop.flag"):
+            self.strike(what, trouble, times)
+        self.sync()
 
     @rule()
     def recover(self) -> None:

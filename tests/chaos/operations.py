@@ -30,6 +30,7 @@ from backhaul import points
 
 Mode = Literal["once", "for good", "crash"]
 MODES: tuple[Mode, ...] = ("once", "for good", "crash")
+LASTING = ("commit", "committed", "unsent", "lost")
 _STORE = "store"
 _EDGES = {"store.committing": "commit", "store.committed": "committed"}
 _CALLS = ("unsent", "busy", "lost")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -13,7 +13,7 @@ from tests.chaos.ground import Ground, ground_on
 from tests.chaos.histories import Histories
 
 IS_WHOLE = "CHAOS" in os.environ
-PARTS, EACH, STEPS = (8, 250, 24) if IS_WHOLE else (1, 100, 6)
+PARTS, EACH, STEPS = (8, 250, 24) if IS_WHOLE else (1, 100, 8)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,11 @@ def sqlite_ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_every_history_does_what_the_model_calls_for_and_ends_at_rest(sqlite_ground: Ground, part: int) -> None:
+def test_every_history_does_what_the_model_calls_for_and_ends_at_rest(
+    sqlite_ground: Ground, part: int, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("histories", EACH)
+
     @seed(part)
     class Part(Histories):
         ground = sqlite_ground

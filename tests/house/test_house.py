@@ -131,7 +131,7 @@ def test_the_wheel_carries_the_suites_beside_the_package(tmp_path: Path) -> None
 def test_make_lists_every_target_that_people_use() -> None:
     listing = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
-    for target in ("install", "lock", "demo", "test", "lint", "bench", "docs", "serve", "clean"):
+    for target in ("install", "lock", "demo", "test", "chaos", "lint", "bench", "docs", "serve", "clean"):
         assert re.search(rf"^  make {target} +\S", listing, re.MULTILINE), target
 
 
