@@ -20,5 +20,6 @@ def require_sound(merchant: str, what: str, bad: Collection[Quarantined], total:
     if count >= COUNT and count >= SHARE * total:
         rules = ", ".join(sorted({rule for one in bad for rule in one.rules}))
         raise StructuralError(
-            f"{merchant}: {count} of {total} {what} break {rules}; the answers are damaged or have changed; nothing of this batch was loaded"
+            f"{merchant}: {count} of {total} {what} break {rules}; "
+            "the answers have changed or are damaged, nothing of this batch was loaded"
         )
