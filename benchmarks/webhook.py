@@ -23,7 +23,7 @@ from pathlib import Path
 import httpx
 
 from backhaul.sandbox import Sandbox, config_env, config_toml
-from backhaul.sandbox.loop_hooks import payload, php_json, signature
+from backhaul.sandbox.loop.hooks import payload, php_json, signature
 
 _STARTS_WITHIN = 60.0  # seconds
 

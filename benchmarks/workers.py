@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from backhaul.sandbox import scenarios
-from backhaul.sandbox.faults import Fault
+from backhaul.sandbox.core.faults import Fault
 from backhaul.store.engine import Store
 from backhaul.store.tables import decisions, return_lines, return_versions, returns, windows
 from benchmarks.surroundings import DATABASES

@@ -65,7 +65,7 @@ def demonstrate(returns: int, seed: int) -> int:
 
 
 def _config(box: Sandbox) -> str:
-    text = config_toml(box, store_url=f"sqlite:///{FOLDER.absolute()}/backhaul.db", airhouse_merchants=("birch",))
+    text = config_toml(box, store_url=f"sqlite:///{FOLDER.absolute()}/backhaul.db", warehouses={"birch": "airhouse"})
     return text.replace("webhook_secret", "first_sync_days = 30\nwebhook_secret", len(MERCHANTS))
 
 

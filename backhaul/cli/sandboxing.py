@@ -18,7 +18,7 @@ def sandbox(
     returns: Annotated[int, typer.Option(min=0, help="Returns to start with, for each merchant.")] = 100,
 ) -> None:
     """Serve a simulated Loop, MasonHub and Airhouse on loopback, for training and trials."""
-    from backhaul.sandbox.server import serve
+    from backhaul.sandbox.serving import serve
 
     serve(host, port, seed=seed, merchants=tuple(merchants or ("acme",)), returns=returns)
 

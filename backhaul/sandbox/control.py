@@ -9,7 +9,6 @@ A mistake is 400 {"message"}.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from datetime import datetime, timedelta
@@ -21,10 +20,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from backhaul.sandbox import scenarios
-from backhaul.sandbox.faults import Fault
-from backhaul.sandbox.loop_wire import list_record
-from backhaul.sandbox.masonhub_wire import record
-from backhaul.sandbox.time_index import STATES
+from backhaul.sandbox.core.faults import Fault
+from backhaul.sandbox.loop.wire import list_record
+from backhaul.sandbox.masonhub.wire import record
+from backhaul.sandbox.vendors import VENDORS
 from backhaul.sandbox.world import World
 
 Body = dict[str, Any]
@@ -36,8 +35,8 @@ MERCHANT_ACTIONS: dict[str, Callable[[World, str, Body], Any]] = {
     "shop": lambda world, name, body: {"return_ids": scenarios.shop(world, name, **body)},
     "receive_some": lambda world, name, body: scenarios.receive_some(world, name, **body),
     "blind": lambda world, name, body: record(world.blind_return(name, **body)),  # units, package_id
-    "subscribe": lambda world, name, body: {"webhooks": len(world.subscribe(name, **body))},  # receiver_url, api_version
-    "options": lambda world, name, body: _set_options(world, name, body),  # {loop: {…}, masonhub: {…}, airhouse: {…}, courier: {…}}
+    "subscribe": lambda world, name, body: {"webhooks": len(world.subscribe(name, **body))},  # receiver_url
+    "options": lambda world, name, body: _set_options(world, name, body),  # {a vendor, or courier: {option: value}}
 }
 RETURN_ACTIONS: dict[str, Callable[[World, str, str, Body], Any]] = {
     "edit": lambda world, name, key, body: world.edit_return(name, key, body["skus"]),
@@ -61,13 +60,7 @@ def _dated(body: Body) -> Body:
 
 def _set_options(world: World, name: str, body: Body) -> dict[str, Any]:
     """Set options by name; durations are seconds."""
-    accounts = world.merchants[name]
-    targets: Mapping[str, Any] = {
-        "loop": accounts.loop,
-        "masonhub": accounts.masonhub,
-        "airhouse": accounts.airhouse,
-        "courier": world.courier,
-    }
+    targets: Mapping[str, Any] = {**world.merchants[name].accounts, "courier": world.courier}
     for part, values in body.items():
         options = targets[part].options
         known = {field.name for field in fields(options)}
@@ -91,15 +84,9 @@ def _shown(options: dict[str, Any]) -> dict[str, Any]:
 
 def state(world: World) -> dict[str, Any]:
     """Everything in numbers."""
-    merchants = {}
-    for name, accounts in world.merchants.items():
-        merchants[name] = {
-            "returns": {each: accounts.loop.by_created.count(each) for each in STATES},
-            "rmas": dict(Counter(rma.status for rma in accounts.masonhub.rmas)),
-            "airhouse": dict(Counter(item.status for item in accounts.airhouse.returns.values())),
-            "webhooks": len(accounts.loop.subscriptions),
-            "callbacks": len(accounts.masonhub.callbacks),
-        }
+    merchants = {
+        name: {vendor.name: vendor.count_records(merchant) for vendor in VENDORS.values()} for name, merchant in world.merchants.items()
+    }
     calls, effects = world.journal.counts(), world.journal.effect_table()
     pending = [asdict(fault) for fault in world.faults.pending]
     return {"now": world.now, "seed": world.seed, "merchants": merchants, "calls": calls, "effects": effects, "faults": pending}
@@ -158,13 +145,8 @@ def _run(world: World, request: Request, body: Any) -> Any:
 
 
 def _shown_return(world: World, merchant: str, key: str) -> dict[str, Any]:
-    item, rma = world.loop(merchant).get(key), world.masonhub(merchant).find(key)
-    found = world.airhouse(merchant).find(key)
-    return {
-        "return": None if item is None else list_record(item),
-        "rma": None if rma is None else record(rma),
-        "airhouse": None if found is None else world.airhouse(merchant).wire(found),
-    }
+    """A return as each vendor has it."""
+    return {vendor.name: vendor.show_record(world.merchants[merchant], key) for vendor in VENDORS.values()}
 
 
 def _add_faults(world: World, body: Any, *, is_fresh: bool = False) -> dict[str, Any]:

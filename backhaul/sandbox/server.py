@@ -1,4 +1,4 @@
-"""Serves a world on loopback: `Sandbox` in a background thread for tests and the demo, `serve` in the foreground for the command."""
+"""Serves a world on loopback, in a background thread."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import cast
@@ -15,21 +15,17 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from backhaul.sandbox import airhouse, control, loop, masonhub
-from backhaul.sandbox.app import Connections, build
-from backhaul.sandbox.loop_recorded import DOCUMENTED
-from backhaul.sandbox.scenarios import populate
-from backhaul.sandbox.settings import config_env, config_toml
-from backhaul.sandbox.shipbob import api as shipbob
-from backhaul.sandbox.world import Keys, World
-
-VENDORS = (loop.VENDOR, masonhub.VENDOR, airhouse.VENDOR, shipbob.VENDOR)
-LOOP_VERSION = "2026-07"
+from backhaul.sandbox import control
+from backhaul.sandbox.core.app import Connections, build
+from backhaul.sandbox.core.ground import Keys
+from backhaul.sandbox.loop.recorded import DOCUMENTED
+from backhaul.sandbox.vendors import VENDORS
+from backhaul.sandbox.world import World
 
 
 def make_app(world: World, connections: Connections | None = None) -> Starlette:
     """The ASGI application of a world."""
-    return build(world, VENDORS, control.routes(world), connections or Connections())
+    return build(world, list(VENDORS.values()), control.routes(world), connections or Connections())
 
 
 def _protocol(connections: Connections) -> type[asyncio.Protocol]:
@@ -142,17 +138,21 @@ class Sandbox:
         """Every merchant's secrets."""
         return {name: merchant.keys for name, merchant in self.world.merchants.items()}
 
-    def loop_url(self, merchant: str, version: str = LOOP_VERSION) -> str:
+    def vendor_url(self, merchant: str, vendor: str) -> str:
+        """The base URL of a merchant's account at a vendor."""
+        return f"{self.url}/{merchant}{VENDORS[vendor].base_path}"
+
+    def loop_url(self, merchant: str) -> str:
         """The base URL of a merchant's Loop."""
-        return f"{self.url}/{merchant}/loop/api/{version}"
+        return self.vendor_url(merchant, "loop")
 
     def masonhub_url(self, merchant: str) -> str:
         """The base URL of a merchant's MasonHub."""
-        return f"{self.url}/{merchant}/masonhub/api/v1"
+        return self.vendor_url(merchant, "masonhub")
 
     def airhouse_url(self, merchant: str) -> str:
         """The base URL of a merchant's Airhouse."""
-        return f"{self.url}/{merchant}/airhouse/v1"
+        return self.vendor_url(merchant, "airhouse")
 
     def advance(self, step: timedelta) -> datetime:
         """Move the simulated clock on."""
@@ -161,34 +161,3 @@ class Sandbox:
     def drain(self, timeout: float = 5.0) -> bool:
         """Wait until every webhook is delivered or given up."""
         return self.world.courier.drain(timeout)
-
-
-def serve(
-    host: str = "127.0.0.1",
-    port: int = 8790,
-    *,
-    seed: int = 7,
-    merchants: Sequence[str] = ("acme",),
-    returns: int = 300,
-    start: datetime | None = None,
-    on_ready: Callable[[Sandbox], None] | None = None,
-) -> None:
-    """Serve a populated world until interrupted. `on_ready` is called once it answers; by default it prints how to use it.
-
-    Raises OSError when the port is taken.
-    """
-    with Sandbox(seed, merchants, start=start, host=host, port=port) as box:
-        for name in merchants:
-            populate(box.world, name, returns)
-        try:
-            (on_ready or _introduce)(box)
-            while box.is_running:
-                time.sleep(0.2)
-        except KeyboardInterrupt:
-            return
-
-
-def _introduce(box: Sandbox) -> None:
-    exports = "\n".join(f"export {name}={value}" for name, value in config_env(box).items())
-    print(f"# Simulated vendors answer on {box.url}; control them under {box.url}/_sandbox/state")
-    print(f"# backhaul.toml\n{config_toml(box)}\n# its environment\n{exports}\n# Ctrl-C ends it.", flush=True)

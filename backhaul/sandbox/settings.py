@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
-if TYPE_CHECKING:
-    from backhaul.sandbox.server import Sandbox
+from backhaul.sandbox.server import Sandbox
+from backhaul.sandbox.vendors import VENDORS
 
 MAPPED_REASONS = {
     "Too small": "tooSmall",
@@ -19,39 +18,30 @@ MAPPED_REASONS = {
 
 def config_env(box: Sandbox) -> dict[str, str]:
     """The environment that `config_toml` refers to."""
-    env = {}
-    for name, keys in box.keys.items():
-        prefix = name.upper().replace("-", "_")
-        env[f"{prefix}_LOOP_API_KEY"] = keys.loop_api_key
-        env[f"{prefix}_LOOP_WEBHOOK_SECRET"] = keys.loop_webhook_secret
-        env[f"{prefix}_MASONHUB_TOKEN"] = keys.masonhub_token
-        env[f"{prefix}_MASONHUB_CALLBACK_TOKEN"] = keys.masonhub_callback_token
-        env[f"{prefix}_AIRHOUSE_API_KEY"] = keys.airhouse_api_key
-        env[f"{prefix}_AIRHOUSE_WEBHOOK_SECRET"] = keys.airhouse_webhook_secret
-    return env
+    return {_variable(name, key): value for name, keys in box.keys.items() for key, value in keys.items()}
 
 
-def config_toml(box: Sandbox, *, store_url: str = "sqlite:///backhaul.db", airhouse_merchants: Sequence[str] = ()) -> str:
-    """A backhaul.toml for this sandbox. Secrets are references; `config_env` has their values."""
+def _variable(merchant: str, key: str) -> str:
+    return f"{merchant.upper().replace('-', '_')}_{key.upper()}"
+
+
+def config_toml(box: Sandbox, *, store_url: str = "sqlite:///backhaul.db", warehouses: Mapping[str, str] | None = None) -> str:
+    """A backhaul.toml for this sandbox. Secrets are references; `config_env` has their values.
+
+    `warehouses` names a merchant's warehouse; the others' is MasonHub.
+    """
     parts = [f'[store]\nurl = "{store_url}"\n']
     for name in box.world.merchants:
-        prefix = name.upper().replace("-", "_")
-        warehouse = "airhouse" if name in airhouse_merchants else "masonhub"
-        parts.append(
-            f'[merchants.{name}]\nwarehouse = "{warehouse}"\n\n'
-            f'[merchants.{name}.loop]\nbase_url = "{box.loop_url(name)}"\napi_key = "env:{prefix}_LOOP_API_KEY"\n'
-            f'webhook_secret = "env:{prefix}_LOOP_WEBHOOK_SECRET"\n'
-        )
-        if warehouse == "airhouse":
-            parts.append(
-                f'[merchants.{name}.airhouse]\nbase_url = "{box.airhouse_url(name)}"\napi_key = "env:{prefix}_AIRHOUSE_API_KEY"\n'
-                f'webhook_secret = "env:{prefix}_AIRHOUSE_WEBHOOK_SECRET"\nassumed_contract = true\n'
-            )
-        else:
-            parts.append(
-                f'[merchants.{name}.masonhub]\nbase_url = "{box.masonhub_url(name)}"\ntoken = "env:{prefix}_MASONHUB_TOKEN"\n'
-                f'callback_token = "env:{prefix}_MASONHUB_CALLBACK_TOKEN"\n'
-            )
+        warehouse = (warehouses or {}).get(name, "masonhub")
+        parts += [f'[merchants.{name}]\nwarehouse = "{warehouse}"\n', _section(box, name, "loop"), _section(box, name, warehouse)]
         mapped = "".join(f'"{reason}" = "{code}"\n' for reason, code in MAPPED_REASONS.items())
         parts.append(f"[merchants.{name}.reasons]\n{mapped}")
     return "\n".join(parts)
+
+
+def _section(box: Sandbox, merchant: str, vendor: str) -> str:
+    """A vendor's section: its base URL, the references to its secrets, and whatever else it needs."""
+    known = VENDORS[vendor]
+    secrets = {key: f'"env:{_variable(merchant, f"{vendor}_{key}")}"' for key in known.secrets(box.world.seed, merchant)}
+    lines = {"base_url": f'"{box.vendor_url(merchant, vendor)}"'} | secrets | dict(known.settings)
+    return f"[merchants.{merchant}.{vendor}]\n" + "".join(f"{key} = {value}\n" for key, value in lines.items())

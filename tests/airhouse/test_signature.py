@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from backhaul.connectors.airhouse.signature import verify
-from backhaul.sandbox.airhouse_state import sign
+from backhaul.sandbox.airhouse.state import sign
 
 SECRET, RAW, NOW = "not-a-real-secret", b'{"id": "evt_1"}', datetime(2026, 3, 9, 16, 20, 11, tzinfo=UTC)
 STAMP = str(int(NOW.timestamp()))

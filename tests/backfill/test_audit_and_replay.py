@@ -12,7 +12,7 @@ from backhaul.domain.windows import Window
 from backhaul.pipeline import auditing
 from backhaul.pipeline.replaying import Replay, replay_decisions
 from backhaul.sandbox import scenarios
-from backhaul.sandbox.faults import Fault
+from backhaul.sandbox.core.faults import Fault
 from flows.audit import audit
 from flows.fleet import FleetError, audit_all, sync_all
 from flows.sync import sync

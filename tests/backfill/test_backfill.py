@@ -21,8 +21,8 @@ from backhaul.errors import ConfigError
 from backhaul.pipeline import backfilling, intake
 from backhaul.pipeline.backfilling import WindowsFailedError
 from backhaul.sandbox import scenarios
-from backhaul.sandbox.faults import Fault
-from backhaul.sandbox.loop_wire import list_record
+from backhaul.sandbox.core.faults import Fault
+from backhaul.sandbox.loop.wire import list_record
 from backhaul.store import windows
 from flows.backfill import asked_range, backfill
 from flows.sync import sync

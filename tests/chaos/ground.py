@@ -34,7 +34,7 @@ from backhaul.pipeline.session import open_session
 from backhaul.receiver import app as door
 from backhaul.receiver.app import make_app
 from backhaul.receiver.service import make_service
-from backhaul.sandbox.courier import Posting
+from backhaul.sandbox.core.courier import Posting
 from backhaul.sandbox.server import Sandbox
 from backhaul.store.engine import Store
 from backhaul.store.tables import metadata

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from backhaul.errors import BackhaulError
-from backhaul.sandbox.courier import Posting
+from backhaul.sandbox.core.courier import Posting
 from tests.chaos.ground import Account, Ground
 from tests.chaos.invariants import check
 from tests.chaos.model import Decision, expected, on_receipt, told_facts, true_facts

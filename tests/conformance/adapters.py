@@ -26,7 +26,6 @@ from backhaul.connectors.shipbob.client import ShipBob
 from backhaul.connectors.shipbob.items import Items
 from backhaul.connectors.shipbob.settings import ShipBobSettings
 from backhaul.sandbox.server import Sandbox
-from backhaul.sandbox.shipbob.accounts import account_of
 from backhaul.sandbox.shipbob.state import CENTER, CHANNEL, ShipBobAccount
 
 MERCHANT, KEY, CREDENTIAL = "acme", "50000001", "env:ACME_WAREHOUSE_KEY"
@@ -272,7 +271,7 @@ class ShipBobAdapter(Adapter):
 
     @staticmethod
     def _account(box: Sandbox) -> ShipBobAccount:
-        return account_of(box.world, MERCHANT)
+        return box.world.account(MERCHANT, ShipBobAccount)
 
 
 ADAPTERS: tuple[Adapter, ...] = (MasonHubAdapter(), AirhouseAdapter(), ShipBobAdapter())

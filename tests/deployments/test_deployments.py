@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from backhaul.sandbox import scenarios
-from backhaul.sandbox.faults import Fault
+from backhaul.sandbox.core.faults import Fault
 from backhaul.sandbox.settings import config_env
 from flows.sync import sync
 from tests.deployments.conftest import MERCHANTS, Fleet, wait_for

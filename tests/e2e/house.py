@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from backhaul.pipeline.reconciling import RunSummary
-from backhaul.sandbox.loop_state import Return
+from backhaul.sandbox.loop.state import Return
 from backhaul.sandbox.server import Sandbox
 from backhaul.sandbox.settings import config_env, config_toml
 from backhaul.store.engine import Store

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from backhaul.errors import BackhaulError, StoreError, StructuralError
 from backhaul.sandbox import scenarios
-from backhaul.sandbox.loop_wire import shopper
+from backhaul.sandbox.loop.wire import shopper
 from backhaul.store import engine
 from tests.e2e.house import House
 

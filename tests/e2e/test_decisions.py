@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from backhaul.sandbox.loop_state import Line
+from backhaul.sandbox.loop.state import Line
 from tests.e2e.house import House
 
 SKU, OTHER, BAD = "TEE-NVY-M", "CAP-RED-1", "NOT-KNOWN"

@@ -18,7 +18,7 @@ from backhaul.pipeline.session import Session, open_session
 from backhaul.receiver.app import make_app
 from backhaul.receiver.service import make_service
 from backhaul.sandbox import Sandbox, config_env, config_toml
-from backhaul.sandbox.courier import Posting
+from backhaul.sandbox.core.courier import Posting
 from backhaul.store.engine import Store
 from flows.events import take_in_events
 
@@ -92,7 +92,7 @@ def make_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
         file = tmp_path / f"backhaul-{len(opened)}.toml"
         unhurried = "requests_per_minute = 100000\nwebhook_secret"  # all desks share the merchant's budget
         file.write_text(
-            config_toml(box, store_url=url, airhouse_merchants=(MERCHANT,) if at_airhouse else ()).replace("webhook_secret", unhurried),
+            config_toml(box, store_url=url, warehouses={MERCHANT: "airhouse"} if at_airhouse else {}).replace("webhook_secret", unhurried),
             encoding="utf-8",
         )
         settings = config.load(file)

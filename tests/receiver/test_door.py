@@ -22,7 +22,7 @@ import pytest
 from backhaul.receiver import app as app_module
 from backhaul.receiver import readings
 from backhaul.sandbox import Sandbox
-from backhaul.sandbox.loop_hooks import TOPICS, php_json
+from backhaul.sandbox.loop.hooks import TOPICS, php_json
 from backhaul.store.inbox import Inbox
 
 from .conftest import MERCHANT, Desk

@@ -134,7 +134,8 @@ def test_a_receipt_is_not_lost_to_a_carriers_event_of_the_same_batch(desk: Desk,
 @pytest.mark.parametrize("api_version", ["1.0", "2.0"])
 def test_a_carriers_event_that_comes_first_does_not_hide_the_record(desk: Desk, box: Sandbox, api_version: str) -> None:
     box.world.masonhub(MERCHANT).options.visible_after = timedelta(hours=1)  # the new RMA cannot be read back yet
-    box.world.subscribe(MERCHANT, "http://receiver", api_version=api_version)
+    box.world.masonhub(MERCHANT).options.callback_version = api_version
+    box.world.subscribe(MERCHANT, "http://receiver")
     item = box.world.create_return(MERCHANT, ("TEE-NAV-M",))
     postings = desk.fresh_postings()
     desk.post(postings)

@@ -13,7 +13,7 @@ from starlette.types import Message
 
 from backhaul.receiver.app import make_app
 from backhaul.receiver.service import make_service
-from backhaul.sandbox.loop_hooks import php_json
+from backhaul.sandbox.loop.hooks import php_json
 
 from .conftest import MERCHANT, Desk
 

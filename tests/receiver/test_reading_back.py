@@ -10,8 +10,8 @@ import pytest
 
 from backhaul.pipeline import outcomes, reading_back
 from backhaul.sandbox import Sandbox
-from backhaul.sandbox.loop_hooks import php_json, signature
-from backhaul.sandbox.loop_state import Return
+from backhaul.sandbox.loop.hooks import php_json, signature
+from backhaul.sandbox.loop.state import Return
 from flows.sync import pull_returns
 from tasks.actions import compare_asn, decide_returns, deliver_due, notice_what_hangs
 from tasks.receipts import load_receipts, poll_warehouse

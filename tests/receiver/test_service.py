@@ -82,7 +82,7 @@ def test_it_announces_a_new_return_and_at_sigterm_answers_what_is_under_way_then
 
 
 def _head(box: Sandbox, body: bytes) -> bytes:
-    from backhaul.sandbox.loop_hooks import signature
+    from backhaul.sandbox.loop.hooks import signature
 
     signed = signature(box.keys[MERCHANT].loop_webhook_secret, body)
     lines = [f"POST /webhooks/{MERCHANT}/loop HTTP/1.1", "Host: x", "Content-Type: application/json", f"X-Loop-Signature: {signed}"]

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from backhaul.sandbox import Sandbox
-from backhaul.sandbox.loop_hooks import php_json, signature
+from backhaul.sandbox.loop.hooks import php_json, signature
 from tests.sandbox.receiver import Receiver
 from tests.sandbox.rma_bodies import rma
 
@@ -113,7 +113,8 @@ def test_deliveries_can_be_lost_repeated_and_overtaken(box: Sandbox, receiver: R
 
 
 def announce(box: Sandbox, masonhub: httpx.Client, receiver: Receiver, version: str) -> None:
-    box.world.subscribe("acme", receiver.url, api_version=version)
+    box.world.masonhub("acme").options.callback_version = version
+    box.world.subscribe("acme", receiver.url)
     masonhub.post("/rmas", json=[rma(customer_instructions="Steam")])
 
 

@@ -189,23 +189,14 @@ def test_a_blind_return_has_no_customer_identifier(box: Sandbox, masonhub: httpx
     assert record["customer_identifier"] is None and record["return_type"] == "rma_created_by_distribution_center"
 
 
-def test_the_data_factory_makes_the_warehouse_act(masonhub: httpx.Client) -> None:
-    masonhub.post("/rmas", json=[rma(), rma("37600002")])
-    events = [{"customer_identifier": "37600001", "event": "receiveFull"}, {"customer_identifier": "37600002", "event": "receivingStarted"}]
-    assert masonhub.post("/data_factory/rmaEvent", json=events).json()["records_succeeded"] == 2
-    assert (first(masonhub)["status"], first(masonhub, "37600002")["status"]) == ("received", "in-receiving")
-
-
 def test_a_wrong_token_is_401_with_the_documented_words(box: Sandbox) -> None:
     answer = httpx.get(f"{box.masonhub_url('acme')}/rmas", headers={"Authorization": "Bearer x"})
     assert (answer.status_code, answer.json()["message"]) == (401, "The access token provided is missing or invlid.")
 
 
-def test_callbacks_hold_one_url_a_message_type_and_are_deleted_by_id(masonhub: httpx.Client) -> None:
+def test_callbacks_hold_one_url_a_message_type(masonhub: httpx.Client) -> None:
     for url in ("http://127.0.0.1:9/a", "http://127.0.0.1:9/b"):
         done = masonhub.post("/callbacks", json=[{"url": url, "message_type": "rmaEvent", "api_version": "2.0", "token": "t"}]).json()
     assert done[0]["messages"] == ["Callback url updated successfuly."]
     listed = masonhub.get("/callbacks", params={"message_type": "rmaEvent"}).json()
     assert [each["url"] for each in listed] == ["http://127.0.0.1:9/b"]
-    assert delete(masonhub, "/callbacks", [listed[0]["id"]]).json() == "callbacks deleted"
-    assert masonhub.get("/callbacks").json() == []

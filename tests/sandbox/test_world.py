@@ -9,8 +9,11 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from backhaul.connectors.shipbob.settings import ShipBobSettings
 from backhaul.sandbox import Sandbox, World, config_env, config_toml, scenarios, serve
-from backhaul.sandbox.masonhub_wire import record
+from backhaul.sandbox.masonhub.wire import record
+from backhaul.sandbox.shipbob.state import CENTER, CHANNEL, ShipBobAccount
+from tests.sandbox.receiver import Receiver
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -109,13 +112,14 @@ def test_the_control_api_acts_as_shopper_warehouse_and_clock(box: Sandbox, contr
     announce_all(box, masonhub)
     control.post(f"/acme/returns/{made['id']}/tracking", json={"number": "9400100000000000000001"})
     shown = control.post(f"/acme/returns/{made['id']}/receive", json={"units": {"TEE": {"available": 1, "damaged": 1}}}).json()
-    assert shown["rma"]["status"] == "received" and shown["return"]["tracking_number"] == "9400100000000000000001"
-    assert control.post(f"/acme/returns/{made['id']}/flag").json()["return"]["state"] == "review"
+    assert shown["masonhub"]["status"] == "received" and shown["loop"]["tracking_number"] == "9400100000000000000001"
+    assert control.post(f"/acme/returns/{made['id']}/flag").json()["loop"]["state"] == "review"
     before = box.world.now
     control.post("/advance", json={"days": 2})
     assert box.world.now - before >= timedelta(days=2)
     state = control.get("/state").json()
-    assert state["merchants"]["acme"]["returns"]["review"] == 1 and state["merchants"]["acme"]["rmas"] == {"received": 1}
+    counts = state["merchants"]["acme"]
+    assert counts["loop"]["returns"]["review"] == 1 and counts["masonhub"]["rmas"] == {"received": 1}
     assert state["effects"]["acme"]["masonhub.create"] == {made["id"]: 1}
     assert control.get("/writes", params={"operation": "masonhub.create"}).json()[0]["body"][0]["customer_identifier"] == made["id"]
 
@@ -127,7 +131,7 @@ def test_the_control_api_sets_faults_and_options_and_starts_afresh(box: Sandbox,
     assert control.post("/acme/options", json={"loop": {"process_delay": 60}}).json()["loop"]["process_delay"] == 60
     assert box.world.loop("acme").options.process_delay == timedelta(minutes=1)
     assert control.post("/acme/populate", json={"returns": 20}).json()["states"]
-    assert sum(control.post("/reset").json()["merchants"]["acme"]["returns"].values()) == 0
+    assert sum(control.post("/reset").json()["merchants"]["acme"]["loop"]["returns"].values()) == 0
     assert box.world.loop("acme").options.process_delay == timedelta()
 
 
@@ -164,7 +168,7 @@ def test_a_sandbox_starts_in_no_time_and_frees_its_port() -> None:
 
 
 def test_the_settings_refer_to_secrets_and_never_hold_them(box: Sandbox) -> None:
-    text, env = config_toml(box, airhouse_merchants=("bolt",)), config_env(box)
+    text, env = config_toml(box, warehouses={"bolt": "airhouse"}), config_env(box)
     settings = tomllib.loads(text)["merchants"]
     assert settings["acme"]["loop"]["base_url"] == box.loop_url("acme") and settings["bolt"]["warehouse"] == "airhouse"
     for merchant, part, name in (("acme", "loop", "api_key"), ("acme", "masonhub", "token"), ("bolt", "airhouse", "api_key")):
@@ -172,11 +176,39 @@ def test_the_settings_refer_to_secrets_and_never_hold_them(box: Sandbox) -> None
     assert not any(secret in text for secret in env.values())
 
 
+def test_a_merchant_of_any_simulated_warehouse_is_configured_by_its_name(box: Sandbox) -> None:
+    text, env = config_toml(box, warehouses={"bolt": "shipbob"}), config_env(box)
+    section = tomllib.loads(text)["merchants"]["bolt"]["shipbob"]
+    settings = ShipBobSettings.model_validate(section)
+    assert settings.base_url == f"{box.url}/bolt/shipbob" and (settings.channel_id, settings.fulfillment_center_id) == (CHANNEL, CENTER)
+    account = box.world.account("bolt", ShipBobAccount)
+    assert env[section["token"].removeprefix("env:")] == account.token and not any(secret in text for secret in env.values())
+
+
+def test_a_parcel_is_received_by_the_warehouse_that_knows_it(box: Sandbox) -> None:
+    account = box.world.account("acme", ShipBobAccount)
+    lines = [{"id": account.stock("TEE")[0].inventory_id, "quantity": 2, "requested_action": "Default"}]
+    for key in ("1", "2"):
+        account.create({"reference_id": key, "inventory": lines, "fulfillment_center": {"id": CENTER}}, CHANNEL)
+    box.world.receive("acme", 1, {"TEE": {"available": 1, "damaged": 1}})
+    taken = [(each["action"], each["quantity_processed"]) for each in account.need("1").lines[0]["action_taken"]]
+    assert account.need("1").status == "Completed" and taken == [("Restock", 1), ("Quarantine", 1)]
+    assert scenarios.receive_some(box.world, "acme", 1.0, mix={"all": 1}) == {"2": "all"} and account.need("2").status == "Completed"
+    with pytest.raises(KeyError, match="acme has no RMA 3 at any warehouse"):
+        box.world.receive("acme", 3)
+
+
+def test_whoever_was_subscribed_hears_of_a_shipbob_return(box: Sandbox, receiver: Receiver) -> None:
+    box.world.subscribe("acme", receiver.url)
+    box.world.account("acme", ShipBobAccount).blind({"TEE": {"available": 1}})
+    assert box.drain() and {path for path, _, _ in receiver.got} == {"/webhooks/acme/shipbob"}
+
+
 def test_the_command_serves_a_populated_world_until_interrupted() -> None:
     seen = []
 
     def ready(box: Sandbox) -> None:
-        seen.append(sum(httpx.get(f"{box.url}/_sandbox/state").json()["merchants"]["acme"]["returns"].values()))
+        seen.append(sum(httpx.get(f"{box.url}/_sandbox/state").json()["merchants"]["acme"]["loop"]["returns"].values()))
         raise KeyboardInterrupt
 
     serve(port=0, returns=5, on_ready=ready)

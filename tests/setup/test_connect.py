@@ -183,15 +183,14 @@ def test_http_is_allowed_on_loopback(place, run):
 def test_no_secret_is_ever_printed(place, run):
     outputs = [connect(run, place), connect(run, place, "--json")]
 
-    for secret in place.box.world.merchants["acme"].keys.__slots__:
-        value = getattr(place.box.keys["acme"], secret)
+    for value in place.box.keys["acme"].values():
         assert all(value not in one.out + one.err for one in outputs)
 
 
 def test_airhouse_is_a_matter_for_its_account_manager(place, run, monkeypatch):
     from backhaul.sandbox.settings import config_toml
 
-    place.config.write_text(config_toml(place.box, airhouse_merchants=("acme",)))
+    place.config.write_text(config_toml(place.box, warehouses={"acme": "airhouse"}))
 
     done = connect(run, place)
 

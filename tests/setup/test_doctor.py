@@ -216,7 +216,7 @@ def test_a_check_that_breaks_is_a_finding_and_the_next_one_runs():
 
 
 def test_an_airhouse_merchant_without_the_contract_cannot_announce(place, findings):
-    text = config_toml(place.box, store_url=place.store_url, airhouse_merchants=("acme",))
+    text = config_toml(place.box, store_url=place.store_url, warehouses={"acme": "airhouse"})
     place.config.write_text(text.replace("assumed_contract = true", "assumed_contract = false"))
 
     found = findings(place)
@@ -229,7 +229,7 @@ def test_an_airhouse_merchant_without_the_contract_cannot_announce(place, findin
 
 
 def test_airhouse_is_asked_whether_it_accepts_the_key(place, findings, monkeypatch):
-    place.config.write_text(config_toml(place.box, store_url=place.store_url, airhouse_merchants=("acme",)))
+    place.config.write_text(config_toml(place.box, store_url=place.store_url, warehouses={"acme": "airhouse"}))
     assert findings(place)["airhouse.key"].state == "ok"
 
     monkeypatch.setenv("ACME_AIRHOUSE_API_KEY", "f" * 40)

@@ -17,7 +17,6 @@ from backhaul.connectors.shipbob.normalise import normalise
 from backhaul.connectors.shipbob.settings import ShipBobSettings
 from backhaul.domain.rma import RmaDraft, RmaLine
 from backhaul.sandbox.server import Sandbox
-from backhaul.sandbox.shipbob.accounts import account_of
 from backhaul.sandbox.shipbob.state import CENTER, CHANNEL, ShipBobAccount
 
 PAYLOADS = Path(__file__).parent / "payloads"
@@ -73,7 +72,7 @@ def box() -> Iterator[Sandbox]:
 def account(box: Sandbox) -> ShipBobAccount:
     """The merchant's account, empty."""
     box.world.reset()
-    return account_of(box.world, "acme")
+    return box.world.account("acme", ShipBobAccount)
 
 
 @pytest.fixture

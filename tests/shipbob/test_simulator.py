@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from backhaul.sandbox.server import Sandbox
-from backhaul.sandbox.shipbob.accounts import account_of
 from backhaul.sandbox.shipbob.state import CENTER, CHANNEL, READ_ONLY_CHANNEL, ShipBobAccount
 from tests.shipbob.conftest import KEY, payload
 
@@ -182,4 +181,4 @@ def test_a_webhook_that_fails_too_often_is_switched_off(http: httpx.Client, acco
 def test_a_world_that_is_reset_has_an_empty_shipbob(box: Sandbox, http: httpx.Client, account: ShipBobAccount) -> None:
     create(http, account)
     box.world.reset()
-    assert http.get("/return").json()["items"] == [] and account_of(box.world, "acme") is not account
+    assert http.get("/return").json()["items"] == [] and box.world.account("acme", ShipBobAccount) is not account

@@ -8,11 +8,10 @@ from typing import Any
 
 import msgspec
 
-from backhaul.sandbox.app import Call, Operation, Reply, Vendor, as_json
-from backhaul.sandbox.shipbob.accounts import account_of
+from backhaul.sandbox.core.app import Call, Operation, Reply, as_json
+from backhaul.sandbox.core.ground import Ground
 from backhaul.sandbox.shipbob.hooks import full, rfc3339, short
 from backhaul.sandbox.shipbob.state import CENTER, Return, ShipBobAccount, Variant
-from backhaul.sandbox.world import World
 
 VERSIONS = ("2025-07", "2026-01", "2026-07")
 PAGE = 250
@@ -22,16 +21,16 @@ TOPICS = ("return.created", "return.updated", "return.completed")
 Refusal = Reply | None
 
 
-def admit(world: World, call: Call, operation: Operation) -> Refusal:
+def admit(ground: Ground, call: Call, operation: Operation) -> Refusal:
     """404 for a version that is over, 401 without the right token, 429 over the limit, all without the body that others send."""
     if call.path["version"] not in VERSIONS:
         return _problem(404, "Not Found")
-    if call.merchant not in world.merchants:
+    if call.merchant not in ground.merchants:
         return Reply(b"", 401)
-    account = account_of(world, call.merchant)
+    account = ground.account(call.merchant, ShipBobAccount)
     if call.headers.get("authorization") != f"Bearer {account.token}":
         return Reply(b"", 401)
-    wait = world.over_limit(account.token, account.options.rate_limit, account.options.rate_window)
+    wait = ground.over_limit(account.token, account.options.rate_limit, account.options.rate_window)
     if wait is None:
         return None
     said = {"statusCode": 429, "message": f"Rate limit is exceeded. Try again in {wait} seconds."}
@@ -88,15 +87,15 @@ def _check(account: ShipBobAccount, body: dict[str, Any], *, mine: Return | None
     return _unfit("Cannot insert return with existing ReferenceId") if held is not None and held is not mine else None
 
 
-def create_return(world: World, call: Call) -> Reply:
+def create_return(ground: Ground, call: Call) -> Reply:
     """POST /return: 201 and the short record. The reference stays taken, also after a cancel."""
-    account, body = account_of(world, call.merchant), _object(call)
+    account, body = ground.account(call.merchant, ShipBobAccount), _object(call)
     channel = _channel(account, call)
     refused = channel if isinstance(channel, Reply) else _check(account, body)
     if isinstance(channel, Reply) or refused is not None:
         return refused or Reply(b"", 400)
     item = account.create(body, channel)
-    world.journal.effect(call.merchant, call.operation, item.reference_id)
+    ground.journal.effect(call.merchant, call.operation, item.reference_id)
     return as_json(short(account, item), 201)
 
 
@@ -106,16 +105,16 @@ def _found(account: ShipBobAccount, call: Call) -> Return | Reply:
     return item if item is not None else _problem(404, "Not Found")
 
 
-def get_return(world: World, call: Call) -> Reply:
+def get_return(ground: Ground, call: Call) -> Reply:
     """GET /return/{id}."""
-    account = account_of(world, call.merchant)
+    account = ground.account(call.merchant, ShipBobAccount)
     item = _found(account, call)
     return item if isinstance(item, Reply) else as_json(full(account, item))
 
 
-def update_return(world: World, call: Call) -> Reply:
+def update_return(ground: Ground, call: Call) -> Reply:
     """PUT /return/{id}: a whole new body, while nothing has arrived. 2025-07 wants the channel named."""
-    account, body = account_of(world, call.merchant), _object(call)
+    account, body = ground.account(call.merchant, ShipBobAccount), _object(call)
     item = _found(account, call)
     if isinstance(item, Reply):
         return item
@@ -128,26 +127,26 @@ def update_return(world: World, call: Call) -> Reply:
     if refused is not None:
         return refused
     account.replace(item, body)
-    world.journal.effect(call.merchant, call.operation, item.reference_id)
+    ground.journal.effect(call.merchant, call.operation, item.reference_id)
     return as_json(short(account, item))
 
 
-def cancel_return(world: World, call: Call) -> Reply:
+def cancel_return(ground: Ground, call: Call) -> Reply:
     """POST /return/{id}:cancel: an empty object, while nothing has arrived."""
-    account = account_of(world, call.merchant)
+    account = ground.account(call.merchant, ShipBobAccount)
     item = _found(account, call)
     if isinstance(item, Reply):
         return item
     if item.status != "AwaitingArrival":
         return _problem(400, "Bad Request", "Return cannot be cancelled")
     account.move(item, "Cancelled")
-    world.journal.effect(call.merchant, call.operation, item.reference_id)
+    ground.journal.effect(call.merchant, call.operation, item.reference_id)
     return as_json({})
 
 
-def list_returns(world: World, call: Call) -> Reply:
+def list_returns(ground: Ground, call: Call) -> Reply:
     """GET /return by key, status and dates. Newest first unless asked otherwise; a page by its number."""
-    account = account_of(world, call.merchant)
+    account = ground.account(call.merchant, ShipBobAccount)
     found = list(account.returns.values())
     if not account.options.is_filter_ignored:
         try:
@@ -195,9 +194,9 @@ def _page(account: ShipBobAccount, call: Call, found: Sequence[Any], size: str) 
     return as_json({"first": None, "items": list(rows), "last": None, "next": following, "prev": None}, Page_Number=str(number))
 
 
-def list_products(world: World, call: Call) -> Reply:
+def list_products(ground: Ground, call: Call) -> Reply:
     """GET /product; SKU=any:A,B finds each of them."""
-    account, wanted = account_of(world, call.merchant), call.query.get("SKU")
+    account, wanted = ground.account(call.merchant, ShipBobAccount), call.query.get("SKU")
     found = list(account.variants)
     if wanted is not None:
         found = [variant for sku in wanted.removeprefix("any:").split(",") for variant in account.stock(sku)]
@@ -221,21 +220,21 @@ def _product(variant: Variant) -> dict[str, Any]:
     return {"name": f"Item {variant.sku}", "type": "Bundle" if variant.parts else "Regular", "variants": [made]}
 
 
-def list_channels(world: World, call: Call) -> Reply:
+def list_channels(ground: Ground, call: Call) -> Reply:
     """GET /channel: the account's default one may not be written to."""
-    account = account_of(world, call.merchant)
+    account = ground.account(call.merchant, ShipBobAccount)
     found = [{"id": own, "name": f"Channel {own}", "scopes": scopes} for own, scopes in account.channels.items()]
     return _page(account, call, found, "RecordsPerPage")
 
 
-def list_centers(world: World, call: Call) -> Reply:
+def list_centers(ground: Ground, call: Call) -> Reply:
     """GET /fulfillment-center: a bare array."""
     return as_json([{"id": own, "name": name, "timezone": zone} for own, name, zone in CENTERS])
 
 
-def list_webhooks(world: World, call: Call) -> Reply:
+def list_webhooks(ground: Ground, call: Call) -> Reply:
     """GET /webhook: without secrets."""
-    account = account_of(world, call.merchant)
+    account = ground.account(call.merchant, ShipBobAccount)
     return _page(account, call, [_hook(account, own) | {"enabled": hook.is_enabled} for own, hook in account.hooks.items()], "PageSize")
 
 
@@ -244,9 +243,9 @@ def _hook(account: ShipBobAccount, own: str) -> dict[str, Any]:
     return {"id": own, "url": hook.url, "topics": hook.topics, "description": "", "created_at": rfc3339(hook.created_at)}
 
 
-def create_webhook(world: World, call: Call) -> Reply:
+def create_webhook(ground: Ground, call: Call) -> Reply:
     """POST /webhook {topics[], url, secret}. There is no call that changes one."""
-    account, body = account_of(world, call.merchant), _object(call)
+    account, body = ground.account(call.merchant, ShipBobAccount), _object(call)
     secret, topics = str(body.get("secret", "")), body.get("topics")
     if not secret.startswith("whsec_") or len(secret) != 38 or not isinstance(topics, list) or not set(topics) <= set(TOPICS):
         return _invalid("secret", "the secret or a topic is not valid")
@@ -254,26 +253,22 @@ def create_webhook(world: World, call: Call) -> Reply:
     return as_json(_hook(account, hook.id) | {"secret": secret})
 
 
-def delete_webhook(world: World, call: Call) -> Reply:
+def delete_webhook(ground: Ground, call: Call) -> Reply:
     """DELETE /webhook/{id}."""
-    hook = account_of(world, call.merchant).hooks.pop(call.path["id"], None)
+    hook = ground.account(call.merchant, ShipBobAccount).hooks.pop(call.path["id"], None)
     return _problem(404, "Not Found") if hook is None else Reply(b"", 204)
 
 
-VENDOR = Vendor(
-    "/shipbob/{version}",
-    (
-        Operation("shipbob.create", "POST", "/return", create_return, is_write=True),
-        Operation("shipbob.return.list", "GET", "/return", list_returns),
-        Operation("shipbob.get", "GET", "/return/{id}", get_return),
-        Operation("shipbob.update", "PUT", "/return/{id}", update_return, is_write=True),
-        Operation("shipbob.cancel", "POST", "/return/{id}:cancel", cancel_return, is_write=True),
-        Operation("shipbob.product.list", "GET", "/product", list_products),
-        Operation("shipbob.channel.list", "GET", "/channel", list_channels),
-        Operation("shipbob.centers", "GET", "/fulfillment-center", list_centers),
-        Operation("shipbob.webhook.list", "GET", "/webhook", list_webhooks),
-        Operation("shipbob.webhooks.create", "POST", "/webhook", create_webhook, is_write=True),
-        Operation("shipbob.webhooks.delete", "DELETE", "/webhook/{id}", delete_webhook, is_write=True),
-    ),
-    admit,
+OPERATIONS = (
+    Operation("shipbob.create", "POST", "/return", create_return, is_write=True),
+    Operation("shipbob.return.list", "GET", "/return", list_returns),
+    Operation("shipbob.get", "GET", "/return/{id}", get_return),
+    Operation("shipbob.update", "PUT", "/return/{id}", update_return, is_write=True),
+    Operation("shipbob.cancel", "POST", "/return/{id}:cancel", cancel_return, is_write=True),
+    Operation("shipbob.product.list", "GET", "/product", list_products),
+    Operation("shipbob.channel.list", "GET", "/channel", list_channels),
+    Operation("shipbob.centers", "GET", "/fulfillment-center", list_centers),
+    Operation("shipbob.webhook.list", "GET", "/webhook", list_webhooks),
+    Operation("shipbob.webhooks.create", "POST", "/webhook", create_webhook, is_write=True),
+    Operation("shipbob.webhooks.delete", "DELETE", "/webhook/{id}", delete_webhook, is_write=True),
 )

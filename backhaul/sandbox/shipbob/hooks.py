@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from backhaul.sandbox.courier import Courier, Posting
+from backhaul.sandbox.core.courier import Courier, Posting
 from backhaul.sandbox.shipbob.state import Hook, Return, ShipBobAccount
 
 _SHORT_ONLY_LINE = ("id", "name", "quantity", "action_requested", "action_taken", "bundle_parent_sku")

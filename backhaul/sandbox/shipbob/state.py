@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from backhaul.sandbox.clock import Clock
-from backhaul.sandbox.receiving import apportion, outcome_units
+from backhaul.sandbox.core.clock import Clock
+from backhaul.sandbox.core.ground import Units, Warehouse
+from backhaul.sandbox.core.parcels import apportion, outcome_units
 
 FIRST_RETURN, FIRST_ITEM = 3_300_001, 9_500_001
 CHANNEL, READ_ONLY_CHANNEL = 100_102, 100_101
@@ -90,7 +91,7 @@ class ShipBobOptions:
 Tell = Callable[[str, Return], None]
 
 
-class ShipBobAccount:
+class ShipBobAccount(Warehouse):
     """The state of one merchant's ShipBob. `tell` is told of every event."""
 
     def __init__(self, merchant: str, clock: Clock, token: str, tell: Tell) -> None:
@@ -106,6 +107,10 @@ class ShipBobAccount:
     def find(self, reference: str) -> Return | None:
         """The return with this reference; of several, the latest."""
         return next((item for item in reversed(self.returns.values()) if item.reference_id == reference), None)
+
+    def waiting(self) -> list[str]:
+        """The references of the returns that have not arrived."""
+        return [item.reference_id for item in self.returns.values() if item.status == "AwaitingArrival"]
 
     def need(self, reference: str) -> Return:
         """As `find`. Raises KeyError when there is none."""
@@ -174,7 +179,7 @@ class ShipBobAccount:
             "lot_information": {"number": None, "expiration": None, "minimumShelfLife": None},
         }
 
-    def receive(self, reference: str, units: Mapping[str, Mapping[str, int]] | str = "all", *, status: str = "Completed") -> Return:
+    def receive(self, reference: str, units: Units | str = "all", *, status: str | None = None) -> Return:
         """Units arrive, by SKU and word, or as a named outcome; what was found before is replaced. May stay in `Processing`."""
         item = self.need(reference)
         item.lines = [line for line in item.lines if line["quantity"]]
@@ -188,8 +193,9 @@ class ShipBobAccount:
         for step in ("Arrived", "Processing"):
             if item.reached(step) is None:
                 self.move(item, step)
-        if units != "partial" and status != item.status:
-            self.move(item, status)
+        last = status or "Completed"
+        if units != "partial" and last != item.status:
+            self.move(item, last)
         return item
 
     def _take(self, line: dict[str, Any], graded: Mapping[str, int]) -> None:
@@ -203,9 +209,7 @@ class ShipBobAccount:
             for word, number in arrived.items()
         ] or self.options.nothing_taken
 
-    def blind(
-        self, units: Mapping[str, Mapping[str, int]], reference: str = "RTS-104458283", return_type: str = "ReturnToSender"
-    ) -> Return:
+    def blind(self, units: Units, reference: str = "RTS-104458283", return_type: str = "ReturnToSender") -> Return:
         """A return that others made: ShipBob itself (to sender), or somebody at the dashboard (Regular). Received at once."""
         inventory = [
             {"id": self.stock(sku)[0].inventory_id, "quantity": sum(graded.values()), "requested_action": "Default"}

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from backhaul.sandbox.clock import Clock
-from backhaul.sandbox.receiving import apportion, outcome_units
+from backhaul.sandbox.core.clock import Clock
+from backhaul.sandbox.core.ground import Units, Warehouse
+from backhaul.sandbox.core.parcels import apportion, outcome_units
 
 CARRIER_EVENTS = ("tendered", "inTransit", "delivered", "undeliverable")
 
@@ -65,12 +66,13 @@ class MasonHubOptions:
     rate_limit: int | None = None
     rate_window: float = 60.0
     token_in_body: bool = False
+    callback_version: str = "2.0"  # or "1.0": of a callback that a person registers
 
 
 Announce = Callable[[str, Rma], None]
 
 
-class MasonHubAccount:
+class MasonHubAccount(Warehouse):
     """The state of one merchant's MasonHub. `announce` is told of every event."""
 
     def __init__(self, merchant: str, clock: Clock, token: str, seed: int, announce: Announce) -> None:
@@ -126,6 +128,10 @@ class MasonHubAccount:
         """The RMA that now holds this customer_identifier; a deleted one holds none."""
         return next((rma for rma in reversed(self.all_of(cid)) if rma.status != "deleted"), None)
 
+    def waiting(self) -> list[str]:
+        """The keys of the open RMAs."""
+        return [rma.customer_identifier for rma in self.rmas if rma.status == "open" and rma.customer_identifier]
+
     def need(self, cid: str) -> Rma:
         """As `find`. Raises KeyError when there is none."""
         found = self.find(cid) or self.by_id(cid)
@@ -160,7 +166,7 @@ class MasonHubAccount:
         self._announce(event, rma)
         return rma
 
-    def receive(self, cid: str, units: Mapping[str, Mapping[str, int]] | str = "all", *, status: str = "received") -> Rma:
+    def receive(self, cid: str, units: Units | str = "all", *, status: str | None = None) -> Rma:
         """Units arrive, by SKU and inventory status, or as a named outcome. Replaces what was received before; may be repeated.
 
         An unexpected line says `quantity_received: 0` beside its graded units (quirk Q3).
@@ -168,8 +174,7 @@ class MasonHubAccount:
         rma = self.need(cid)
         expected = [(line["customer_sku_id"], int(line["quantity"])) for line in rma.lines if not line["not_on_original_rma"]]
         counts = outcome_units(units, expected) if isinstance(units, str) else units
-        if units == "partial":
-            status = "in-receiving"
+        status = "in-receiving" if units == "partial" else status or "received"
         received, surplus = apportion(expected, counts)
         rma.lines = [line for line in rma.lines if not line["not_on_original_rma"]]
         for line, graded in zip(rma.lines, received, strict=True):
@@ -184,7 +189,7 @@ class MasonHubAccount:
         self._announce("receivingStarted" if status == "in-receiving" else "received", rma)
         return rma
 
-    def blind(self, units: Mapping[str, Mapping[str, int]], package_id: str) -> Rma:
+    def blind(self, units: Units, package_id: str) -> Rma:
         """A parcel that nobody announced: the warehouse makes the RMA, without a customer_identifier, received at once (quirk Q12)."""
         now = self.clock.now
         lines = [_unexpected(sku, graded, None, counted=sum(graded.values())) for sku, graded in units.items()]

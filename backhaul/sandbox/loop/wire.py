@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from backhaul.sandbox.loop_state import Line, Return
+from backhaul.sandbox.loop.state import Line, Return
 
 _FIRST = ("Sam", "Zoë", "Dana", "Kim", "Noor", "Ana", "Lee", "Ira")
 _LAST = ("Shopper", "Example", "Sample", "Tester", "Placeholder")

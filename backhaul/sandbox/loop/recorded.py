@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backhaul.sandbox.loop_state import Return
-from backhaul.sandbox.loop_wire import FIRST_PROVIDER_ORDER, details_record, list_record, offset, spaced
+from backhaul.sandbox.loop.state import Return
+from backhaul.sandbox.loop.wire import FIRST_PROVIDER_ORDER, details_record, list_record, offset, spaced
 
 DOCUMENTED, RECORDED, SEEDED = "documented", "recorded", "seeded"
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import msgspec
 
-from backhaul.sandbox.clock import Clock
-from backhaul.sandbox.courier import Posting
-from backhaul.sandbox.receiving import apportion, outcome_units
+from backhaul.sandbox.core.clock import Clock
+from backhaul.sandbox.core.courier import Posting
+from backhaul.sandbox.core.ground import Units, Warehouse
+from backhaul.sandbox.core.parcels import apportion, outcome_units
 
 TOPICS = ("return.created", "return.delivered", "return.processed", "return.closed", "return.cancelled", "return.updated")
 BETA_NAMES = {"requested": "Requested", "delivered": "Delivered", "processed": "Processed", "closed": "Closed", "cancelled": "Cancelled"}
@@ -70,7 +71,7 @@ def sign(secret: str, at: datetime, body: bytes) -> str:
 
 
 @dataclass(slots=True)
-class AirhouseAccount:
+class AirhouseAccount(Warehouse):
     """The state of one merchant's Airhouse; `post` takes its webhooks."""
 
     merchant: str
@@ -93,6 +94,10 @@ class AirhouseAccount:
         """The return with this external id."""
         key = self.by_external.get(external_id)
         return None if key is None else self.returns[key]
+
+    def waiting(self) -> list[str]:
+        """The keys of the returns that have not arrived."""
+        return [item.external_id for item in self.returns.values() if item.status == "requested" and item.external_id]
 
     def need(self, external_id: str) -> AirhouseReturn:
         """As `find`. Raises KeyError when there is none."""
@@ -156,7 +161,7 @@ class AirhouseAccount:
             item.closed_at = now
         self.tell(f"return.{status}", item)
 
-    def receive(self, external_id: str, units: Mapping[str, Mapping[str, int]] | str = "all") -> AirhouseReturn:
+    def receive(self, external_id: str, units: Units | str = "all", *, status: str | None = None) -> AirhouseReturn:
         """Units arrive: all are received, the available ones restocked. May be repeated, as a correction."""
         item = self.need(external_id)
         item.items = [each for each in item.items if not each["unexpected"]]
@@ -168,7 +173,7 @@ class AirhouseAccount:
             each["received_quantity"] = sum(number for key, number in graded.items() if key != "short")
             each["restocked_quantity"] = graded.get("available", 0)
         item.items += extra
-        self.move(item, "processed")
+        self.move(item, status or "processed")
         return item
 
     def register(self, url: str, topics: list[str], secret: str) -> Hook:

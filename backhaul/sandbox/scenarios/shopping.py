@@ -1,4 +1,4 @@
-"""Seeded, believable accounts: orders and returns with all that makes them awkward, and parcels that arrive in every condition."""
+"""What shoppers order and send back, with all that makes it awkward."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from backhaul.sandbox.bulk import Bulk
-from backhaul.sandbox.loop_state import Line, LoopAccount, Return
-from backhaul.sandbox.loop_wire import DESTINATIONS, money
+from backhaul.sandbox.loop.bulk import Bulk
+from backhaul.sandbox.loop.state import Line, LoopAccount, Return
+from backhaul.sandbox.loop.wire import DESTINATIONS, money
 from backhaul.sandbox.world import World
 
 # reason, its group; the first five are those that `config_toml` maps
@@ -39,20 +39,6 @@ CATALOG = tuple(
     for size in ("S", "M", "L")
 )
 STATE_SHARES = {"open": 74, "closed": 12, "cancelled": 5, "expired": 4, "review": 5}
-MIX = {
-    "all": 55,
-    "damaged": 10,
-    "short": 7,
-    "short_key": 3,
-    "unexpected": 4,
-    "over": 3,
-    "quality_control": 4,
-    "resolved_later": 5,
-    "unknown_status": 2,
-    "partial": 3,
-    "corrected": 2,
-    "empty": 2,
-}
 SPOILS: tuple[tuple[int | None, dict[str, Any]], ...] = (
     (0, {"price": "-5.00"}),
     (None, {"updated_at": "next Tuesday"}),
@@ -71,7 +57,8 @@ class Populated:
     states: dict[str, int]
 
 
-def _pick(rng: random.Random, shares: Mapping[str, int]) -> str:
+def pick(rng: random.Random, shares: Mapping[str, int]) -> str:
+    """One name, by its share."""
     return rng.choices(list(shares), weights=list(shares.values()))[0]
 
 
@@ -105,7 +92,7 @@ def _exchange(rng: random.Random, number: int) -> dict[str, Any]:
 
 def make_fields(rng: random.Random, number: int, moment: int) -> dict[str, Any]:
     """All of a return but its lines: state, outcome, label, fee, customer."""
-    state = _pick(rng, STATE_SHARES)
+    state = pick(rng, STATE_SHARES)
     outcome = rng.choices(("refund", "credit", "exchange", "exchange+refund"), weights=(60, 15, 15, 10))[0]
     fields: dict[str, Any] = {"state": state, "outcome": outcome, "shopper": number, "destination_id": rng.choice(list(DESTINATIONS))}
     if "exchange" in outcome:
@@ -193,45 +180,6 @@ def bulk(world: World, merchant: str, returns: int = 100_000, *, days: float = 1
         account.bulk = Bulk(models, returns, end - timedelta(days=days), end, first_id, first_line)
         account.bulk.fill(account.by_created, account.by_updated)
         return account.bulk
-
-
-def receive_some(
-    world: World, merchant: str, share: float = 0.6, *, mix: Mapping[str, int] = MIX, blind: int = 0, seed: int | None = None
-) -> dict[str, str]:
-    """A share of the open RMAs arrives, in the proportions of `mix`. Returns return id → outcome.
-
-    `resolved_later`: one unit is inspected, and found available two days on. `corrected`: received clean, and a day later one
-    unit is damaged after all. `blind` parcels arrive that nobody announced.
-    """
-    with world.lock:
-        accounts = world.merchants[merchant]
-        waiting = [rma.customer_identifier for rma in accounts.masonhub.rmas if rma.status == "open" and rma.customer_identifier]
-        waiting += [item.external_id for item in accounts.airhouse.returns.values() if item.status == "requested" and item.external_id]
-        rng = random.Random(world.seed + 11 + len(waiting) if seed is None else seed)
-        chosen = rng.sample(waiting, round(len(waiting) * share))
-        found = {key: _pick(rng, mix) for key in sorted(chosen)}
-        for key, outcome in found.items():
-            _receive(world, merchant, key, outcome)
-        for number in range(blind):
-            sku = rng.choice(CATALOG)[0]
-            accounts.masonhub.blind({sku: {"under-investigation": 1}}, f"94009{number:017d}")
-    return found
-
-
-def _receive(world: World, merchant: str, key: str, outcome: str) -> None:
-    later = {"resolved_later": ("quality_control", timedelta(days=2), "all"), "corrected": ("all", timedelta(days=1), "damaged")}
-    if outcome not in later:
-        world.receive(merchant, key, outcome)
-        return
-    first, delay, second = later[outcome]
-    world.receive(merchant, key, first)
-    world.clock.after(delay, lambda: _receive_again(world, merchant, key, second))
-
-
-def _receive_again(world: World, merchant: str, key: str, outcome: str) -> None:
-    accounts = world.merchants[merchant]
-    if accounts.masonhub.find(key) or accounts.airhouse.find(key):  # it may be gone by then
-        world.receive(merchant, key, outcome)
 
 
 def order_book(world: World, merchant: str) -> dict[str, dict[str, int]]:

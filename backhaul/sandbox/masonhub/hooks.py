@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from backhaul.sandbox.courier import Posting
-from backhaul.sandbox.masonhub_state import CARRIER_EVENTS, Callback, MasonHubAccount, Rma
-from backhaul.sandbox.masonhub_wire import record, rfc3339
+from backhaul.sandbox.core.courier import Posting
+from backhaul.sandbox.masonhub.state import CARRIER_EVENTS, Callback, MasonHubAccount, Rma
+from backhaul.sandbox.masonhub.wire import record, rfc3339
 
 _EASTERN = timezone(timedelta(hours=-5))
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from backhaul.sandbox.masonhub_state import Rma
+from backhaul.sandbox.masonhub.state import Rma
 
 
 def rfc3339(moment: datetime | None) -> str | None:

@@ -8,11 +8,9 @@ from typing import Any
 
 import msgspec
 
-from backhaul.sandbox.airhouse_state import TOPICS, AirhouseAccount, AirhouseReturn, rfc3339
-from backhaul.sandbox.app import Call, Operation, Reply, Vendor, as_json
-from backhaul.sandbox.world import World
-
-WAREHOUSES = (("EDISON_NJ", "Edison NJ", "America/New_York"), ("BUENA_PARK_CA", "Buena Park CA", "America/Los_Angeles"))
+from backhaul.sandbox.airhouse.state import AirhouseAccount, AirhouseReturn
+from backhaul.sandbox.core.app import Call, Operation, Reply, as_json
+from backhaul.sandbox.core.ground import Ground
 
 
 def _error(status: int, code: str, message: str, details: list[dict[str, str]] | None = None, **extra: str) -> Reply:
@@ -20,10 +18,10 @@ def _error(status: int, code: str, message: str, details: list[dict[str, str]] |
     return as_json({"error": error}, status)
 
 
-def admit(world: World, call: Call, operation: Operation) -> Reply | None:
+def admit(ground: Ground, call: Call, operation: Operation) -> Reply | None:
     """401 without the right key."""
-    merchant = world.merchants.get(call.merchant)
-    if merchant is None or call.headers.get("authorization") != f"Bearer {merchant.airhouse.api_key}":
+    merchant = ground.merchants.get(call.merchant)
+    if merchant is None or call.headers.get("authorization") != f"Bearer {merchant.account(AirhouseAccount).api_key}":
         return _error(401, "unauthorized", "The API key is not known.")
     return None
 
@@ -52,9 +50,9 @@ def _check_items(account: AirhouseAccount, items: Any) -> Reply | None:
     return _error(422, "quantity_invalid", "One or more quantities are not valid", wrong) if wrong else None
 
 
-def create_return(world: World, call: Call) -> Reply:
+def create_return(ground: Ground, call: Call) -> Reply:
     """POST /returns: 201; the same again is 200; another body under the same external_id is 409."""
-    account, body = world.airhouse(call.merchant), _object(call)
+    account, body = ground.account(call.merchant, AirhouseAccount), _object(call)
     if body is None:
         return _error(400, "malformed", "The body is not a JSON object.")
     key, external_id = call.headers.get("idempotency-key"), body.get("external_id")
@@ -72,24 +70,24 @@ def create_return(world: World, call: Call) -> Reply:
     item = account.create(body)
     if key is not None:
         account.keyed[key] = item.id
-    world.journal.effect(call.merchant, call.operation, str(item.external_id))
+    ground.journal.effect(call.merchant, call.operation, str(item.external_id))
     return as_json(account.wire(item), 201)
 
 
-def _found(world: World, call: Call) -> AirhouseReturn | Reply:
-    item = world.airhouse(call.merchant).returns.get(call.path["id"])
+def _found(ground: Ground, call: Call) -> AirhouseReturn | Reply:
+    item = ground.account(call.merchant, AirhouseAccount).returns.get(call.path["id"])
     return item if item is not None else _error(404, "not_found", "There is no such return.")
 
 
-def get_return(world: World, call: Call) -> Reply:
+def get_return(ground: Ground, call: Call) -> Reply:
     """GET /returns/{id}."""
-    item = _found(world, call)
-    return item if isinstance(item, Reply) else as_json(world.airhouse(call.merchant).wire(item))
+    item = _found(ground, call)
+    return item if isinstance(item, Reply) else as_json(ground.account(call.merchant, AirhouseAccount).wire(item))
 
 
-def list_returns(world: World, call: Call) -> Reply:
+def list_returns(ground: Ground, call: Call) -> Reply:
     """GET /returns, ordered by (updated_at, id); the cursor holds both."""
-    account, query = world.airhouse(call.merchant), call.query
+    account, query = ground.account(call.merchant, AirhouseAccount), call.query
     limit = query.get("limit", "50")
     try:
         since = datetime.fromisoformat(query["updated_since"]) if "updated_since" in query else None
@@ -112,9 +110,9 @@ def list_returns(world: World, call: Call) -> Reply:
     return as_json({"data": page, "next_cursor": cursor})
 
 
-def patch_return(world: World, call: Call) -> Reply:
+def patch_return(ground: Ground, call: Call) -> Reply:
     """PATCH /returns/{id}: tracking and items, only while `requested`."""
-    account, item, body = world.airhouse(call.merchant), _found(world, call), _object(call)
+    account, item, body = ground.account(call.merchant, AirhouseAccount), _found(ground, call), _object(call)
     if isinstance(item, Reply):
         return item
     if body is None:
@@ -130,12 +128,12 @@ def patch_return(world: World, call: Call) -> Reply:
     item.carrier = body.get("carrier", item.carrier)
     item.updated_at = account.clock.now
     account.tell("return.updated", item)
-    world.journal.effect(call.merchant, call.operation, str(item.external_id))
+    ground.journal.effect(call.merchant, call.operation, str(item.external_id))
     return as_json(account.wire(item))
 
 
-def _move(world: World, call: Call, allowed: str, status: str) -> Reply:
-    account, item = world.airhouse(call.merchant), _found(world, call)
+def _move(ground: Ground, call: Call, allowed: str, status: str) -> Reply:
+    account, item = ground.account(call.merchant, AirhouseAccount), _found(ground, call)
     if isinstance(item, Reply):
         return item
     if item.status == "closed" and status == "closed":
@@ -143,63 +141,25 @@ def _move(world: World, call: Call, allowed: str, status: str) -> Reply:
     if item.status != allowed:
         return _error(409, "invalid_state", f"A return that is {item.status} cannot become {status}.")
     account.move(item, status)
-    world.journal.effect(call.merchant, call.operation, str(item.external_id))
+    ground.journal.effect(call.merchant, call.operation, str(item.external_id))
     return as_json(account.wire(item))
 
 
-def cancel_return(world: World, call: Call) -> Reply:
+def cancel_return(ground: Ground, call: Call) -> Reply:
     """POST /returns/{id}/cancel, from `requested` only."""
-    return _move(world, call, "requested", "cancelled")
+    return _move(ground, call, "requested", "cancelled")
 
 
-def close_return(world: World, call: Call) -> Reply:
+def close_return(ground: Ground, call: Call) -> Reply:
     """POST /returns/{id}/close, from `processed`."""
-    return _move(world, call, "processed", "closed")
+    return _move(ground, call, "processed", "closed")
 
 
-def list_webhooks(world: World, call: Call) -> Reply:
-    """GET /webhooks, without secrets."""
-    hooks = world.airhouse(call.merchant).hooks.values()
-    return as_json({"data": [{"id": hook.id, "url": hook.url, "topics": hook.topics or list(TOPICS)} for hook in hooks]})
-
-
-def create_webhook(world: World, call: Call) -> Reply:
-    """POST /webhooks {url, topics[], secret}."""
-    body = _object(call) or {}
-    if not body.get("url") or not body.get("secret"):
-        return _error(422, "invalid", "url and secret are required.")
-    hook = world.airhouse(call.merchant).register(body["url"], body.get("topics", []), body["secret"])
-    return as_json({"id": hook.id, "url": hook.url, "topics": hook.topics}, 201)
-
-
-def delete_webhook(world: World, call: Call) -> Reply:
-    """DELETE /webhooks/{id}."""
-    if world.airhouse(call.merchant).hooks.pop(call.path["id"], None) is None:
-        return _error(404, "not_found", "There is no such webhook.")
-    return Reply(b"", 204)
-
-
-def list_warehouses(world: World, call: Call) -> Reply:
-    """GET /warehouses."""
-    now = rfc3339(world.clock.now)
-    return as_json(
-        {"data": [{"code": code, "name": name, "address": name, "timezone": zone, "as_of": now} for code, name, zone in WAREHOUSES]}
-    )
-
-
-VENDOR = Vendor(
-    "/airhouse/v1",
-    (
-        Operation("airhouse.create", "POST", "/returns", create_return, is_write=True),
-        Operation("airhouse.list", "GET", "/returns", list_returns),
-        Operation("airhouse.get", "GET", "/returns/{id}", get_return),
-        Operation("airhouse.update", "PATCH", "/returns/{id}", patch_return, is_write=True),
-        Operation("airhouse.cancel", "POST", "/returns/{id}/cancel", cancel_return, is_write=True),
-        Operation("airhouse.close", "POST", "/returns/{id}/close", close_return, is_write=True),
-        Operation("airhouse.webhooks.list", "GET", "/webhooks", list_webhooks),
-        Operation("airhouse.webhooks.create", "POST", "/webhooks", create_webhook, is_write=True),
-        Operation("airhouse.webhooks.delete", "DELETE", "/webhooks/{id}", delete_webhook, is_write=True),
-        Operation("airhouse.warehouses", "GET", "/warehouses", list_warehouses),
-    ),
-    admit,
+OPERATIONS = (
+    Operation("airhouse.create", "POST", "/returns", create_return, is_write=True),
+    Operation("airhouse.list", "GET", "/returns", list_returns),
+    Operation("airhouse.get", "GET", "/returns/{id}", get_return),
+    Operation("airhouse.update", "PATCH", "/returns/{id}", patch_return, is_write=True),
+    Operation("airhouse.cancel", "POST", "/returns/{id}/cancel", cancel_return, is_write=True),
+    Operation("airhouse.close", "POST", "/returns/{id}/close", close_return, is_write=True),
 )

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from backhaul.sandbox.masonhub_state import MasonHubAccount
+from backhaul.sandbox.masonhub.state import MasonHubAccount
 
 RETURN_TYPES = ("returned_to_sender", "rma_submitted_by_customer", "rma_created_by_distribution_center")
 REASON_CODES = ("tooBig", "tooSmall", "damaged", "wrongItem", "other")

@@ -14,12 +14,12 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from backhaul.sandbox.app import Call, Reply, as_json
-from backhaul.sandbox.loop_recorded import listed
-from backhaul.sandbox.loop_state import DEFAULT_STATES, LoopAccount
-from backhaul.sandbox.loop_wire import asn_rows
-from backhaul.sandbox.time_index import STATES
-from backhaul.sandbox.world import World
+from backhaul.sandbox.core.app import Call, Reply, as_json
+from backhaul.sandbox.core.ground import Ground
+from backhaul.sandbox.loop.recorded import listed
+from backhaul.sandbox.loop.state import DEFAULT_STATES, LoopAccount
+from backhaul.sandbox.loop.time_index import STATES
+from backhaul.sandbox.loop.wire import asn_rows
 
 MAX_SPAN = timedelta(days=120)
 MAX_PAGE, DEFAULT_PAGE = 750, 100
@@ -122,11 +122,11 @@ def _span(params: dict[str, str], now: int, *, has_cursor: bool) -> tuple[int, i
     return start, end
 
 
-def list_returns(world: World, call: Call) -> Reply:
+def list_returns(ground: Ground, call: Call) -> Reply:
     """GET /warehouse/return/list: a bare array, or an object when paginated."""
-    account = world.loop(call.merchant)
+    account = ground.account(call.merchant, LoopAccount)
     try:
-        query = parse_query(call.query, world.clock.seconds)
+        query = parse_query(call.query, ground.clock.seconds)
     except InvalidError as problem:
         return problem.reply()
     is_descending = account.options.order == "descending"
@@ -178,9 +178,9 @@ def record_json(account: LoopAccount, return_id: int) -> bytes:
     return item.list_json
 
 
-def asn_report(world: World, call: Call) -> Reply:
+def asn_report(ground: Ground, call: Call) -> Reply:
     """GET /warehouse/reporting/asn: a bare array of lines, unpaginated; an unreadable date becomes 1970, over 120 days are refused."""
-    account, now = world.loop(call.merchant), world.clock.seconds
+    account, now = ground.account(call.merchant, LoopAccount), ground.clock.seconds
     midnight = now - now % DAY
     start = _asn_day(call.query.get("from"), midnight - 7 * DAY)
     end = _asn_day(call.query.get("to"), midnight) + DAY - 1

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from backhaul.sandbox.loop_state import Return, copy_lines
-from backhaul.sandbox.loop_wire import FIRST_ORDER, FIRST_PROVIDER_LINE, FIRST_PROVIDER_ORDER, list_record, spaced
-from backhaul.sandbox.time_index import STATES, TimeIndex, time_key
+from backhaul.sandbox.loop.state import Return, copy_lines
+from backhaul.sandbox.loop.time_index import STATES, TimeIndex, time_key
+from backhaul.sandbox.loop.wire import FIRST_ORDER, FIRST_PROVIDER_LINE, FIRST_PROVIDER_ORDER, list_record, spaced
 
 MAX_LINES = 5  # line ids are set aside in fives
 UPDATED_AFTER = 3  # seconds from created_at to updated_at

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from backhaul.sandbox.app import Call, Operation, Reply, Vendor, as_json
-from backhaul.sandbox.masonhub_checks import Problem, check, does_not_exist, is_not_open, is_taken
-from backhaul.sandbox.masonhub_state import CARRIER_EVENTS, MasonHubAccount, Rma
-from backhaul.sandbox.masonhub_wire import record, summary
-from backhaul.sandbox.world import World
+from backhaul.sandbox.core.app import Call, Operation, Reply, as_json
+from backhaul.sandbox.core.ground import Ground
+from backhaul.sandbox.masonhub.checks import Problem, check, does_not_exist, is_not_open, is_taken
+from backhaul.sandbox.masonhub.state import MasonHubAccount, Rma
+from backhaul.sandbox.masonhub.wire import record, summary
 
 BATCH = 30
 STATUSES = ("all", "open", "in-receiving", "received", "deleted")
@@ -31,13 +31,13 @@ MESSAGE_TYPES = (
 Result = tuple[object, list[Problem], dict[str, Any] | None]  # key, problems, additional data
 
 
-def admit(world: World, call: Call, operation: Operation) -> Reply | None:
+def admit(ground: Ground, call: Call, operation: Operation) -> Reply | None:
     """401 without the right bearer token; 429 over the limit, where one is set."""
-    merchant = world.merchants.get(call.merchant)
-    if merchant is None or call.headers.get("authorization") != f"Bearer {merchant.masonhub.token}":
+    merchant = ground.merchants.get(call.merchant)
+    account = merchant.account(MasonHubAccount) if merchant else None
+    if account is None or call.headers.get("authorization") != f"Bearer {account.token}":
         return as_json({"message": "The access token provided is missing or invlid."}, 401)
-    options = merchant.masonhub.options
-    wait = world.over_limit(merchant.masonhub.token, options.rate_limit, options.rate_window)
+    wait = ground.over_limit(account.token, account.options.rate_limit, account.options.rate_window)
     if wait is None:
         return None
     return as_json({"message": "Rate limit exceeded"}, 429, Retry_After=str(wait))
@@ -56,16 +56,16 @@ def _batch(call: Call) -> list[Any] | None:
     return body if isinstance(body, list) and 0 < len(body) <= BATCH else None
 
 
-def _each(world: World, call: Call, one: Callable[[MasonHubAccount, dict[str, Any]], Result], *, is_delete: bool = False) -> Reply:
+def _each(ground: Ground, call: Call, one: Callable[[MasonHubAccount, dict[str, Any]], Result], *, is_delete: bool = False) -> Reply:
     """Run a batch record by record: one that fails does not stop the others."""
-    account, batch = world.masonhub(call.merchant), _batch(call)
+    account, batch = ground.account(call.merchant, MasonHubAccount), _batch(call)
     if batch is None:
         return _bad()
     results: list[Result] = []
     for body in batch:
         done = one(account, body) if isinstance(body, dict) else (None, [("", "300: is not an object")], None)
         if not done[1]:
-            world.journal.effect(call.merchant, call.operation, str(done[0]))
+            ground.journal.effect(call.merchant, call.operation, str(done[0]))
         results.append(done)
     labels = sum(extra is not None for _, _, extra in results)
     return _envelope(call, account, results, is_delete=is_delete, delay=labels * account.options.label_seconds)
@@ -148,28 +148,28 @@ def _delete(account: MasonHubAccount, body: dict[str, Any]) -> Result:
     return cid, [], None
 
 
-def create_rmas(world: World, call: Call) -> Reply:
+def create_rmas(ground: Ground, call: Call) -> Reply:
     """POST /rmas."""
-    return _each(world, call, _create)
+    return _each(ground, call, _create)
 
 
-def update_rmas(world: World, call: Call) -> Reply:
+def update_rmas(ground: Ground, call: Call) -> Reply:
     """PUT /rmas: the entire record, only while `open`."""
-    return _each(world, call, _update)
+    return _each(ground, call, _update)
 
 
-def delete_rmas(world: World, call: Call) -> Reply:
+def delete_rmas(ground: Ground, call: Call) -> Reply:
     """DELETE /rmas, with a body; only while `open`; soft."""
-    return _each(world, call, _delete, is_delete=True)
+    return _each(ground, call, _delete, is_delete=True)
 
 
 def _names(call: Call, name: str) -> list[str]:
     return [part for key, value in call.pairs if key == name for part in value.split(",") if part]
 
 
-def list_rmas(world: World, call: Call) -> Reply:
+def list_rmas(ground: Ground, call: Call) -> Reply:
     """GET /rmas by cid, id, status and creation date. No total, no next link."""
-    account, query = world.masonhub(call.merchant), call.query
+    account, query = ground.account(call.merchant, MasonHubAccount), call.query
     cids, ids, status = _names(call, "cid"), _names(call, "id"), query.get("status", "all")
     limit, offset, kind = query.get("limit", "30"), query.get("offset", "0"), query.get("list_type", "detail")
     try:
@@ -210,17 +210,17 @@ def _matching(
     ]
 
 
-def list_callbacks(world: World, call: Call) -> Reply:
+def list_callbacks(ground: Ground, call: Call) -> Reply:
     """GET /callbacks: a bare array."""
     wanted = call.query.get("message_type", "all")
-    found = [each for each in world.masonhub(call.merchant).callbacks.values() if wanted in ("all", each.message_type)]
+    found = [each for each in ground.account(call.merchant, MasonHubAccount).callbacks.values() if wanted in ("all", each.message_type)]
     names = ("id", "url", "message_type", "api_version")
     return as_json([{name: getattr(each, name) for name in names} | ({"token": each.token} if each.token else {}) for each in found])
 
 
-def create_callbacks(world: World, call: Call) -> Reply:
+def create_callbacks(ground: Ground, call: Call) -> Reply:
     """POST /callbacks: one URL a message type, a second one replaces the first. A bare array of results with string messages."""
-    account, batch = world.masonhub(call.merchant), _batch(call)
+    account, batch = ground.account(call.merchant, MasonHubAccount), _batch(call)
     if batch is None:
         return _bad()
     results = []
@@ -236,49 +236,11 @@ def create_callbacks(world: World, call: Call) -> Reply:
     return as_json(results)
 
 
-def delete_callbacks(world: World, call: Call) -> Reply:
-    """DELETE /callbacks: an array of id strings in, a string out."""
-    account, batch = world.masonhub(call.merchant), _batch(call)
-    if batch is None:
-        return _bad()
-    for key in batch:
-        account.callbacks.pop(str(key), None)
-    return as_json("callbacks deleted")
-
-
-def _event(account: MasonHubAccount, body: dict[str, Any]) -> Result:
-    cid, event = str(body.get("customer_identifier")), body.get("event", "receiveFull")
-    outcomes = {"receiveFull": "all", "receivePartial": "short", "receiveUnexpected": "unexpected"}
-    if account.find(cid) is None:
-        return cid, [does_not_exist(cid)], None
-    if event in CARRIER_EVENTS:
-        account.carrier(cid, event)
-    elif event == "receivingStarted":
-        account.start_receiving(cid)
-    elif event in outcomes:
-        is_random = body.get("randomize_inventory_statuses") and event == "receiveFull"
-        account.receive(cid, "quality_control" if is_random else outcomes[event])
-    else:
-        return cid, [("event", f"300: '{event}' is not an accepted value")], None
-    return cid, [], None
-
-
-def data_factory(world: World, call: Call) -> Reply:
-    """POST /data_factory/rmaEvent: makes the warehouse act."""
-    return _each(world, call, _event)
-
-
-VENDOR = Vendor(
-    "/masonhub/api/v1",
-    (
-        Operation("masonhub.list", "GET", "/rmas", list_rmas),
-        Operation("masonhub.create", "POST", "/rmas", create_rmas, is_write=True),
-        Operation("masonhub.update", "PUT", "/rmas", update_rmas, is_write=True),
-        Operation("masonhub.delete", "DELETE", "/rmas", delete_rmas, is_write=True),
-        Operation("masonhub.callbacks.list", "GET", "/callbacks", list_callbacks),
-        Operation("masonhub.callbacks.create", "POST", "/callbacks", create_callbacks, is_write=True),
-        Operation("masonhub.callbacks.delete", "DELETE", "/callbacks", delete_callbacks, is_write=True),
-        Operation("masonhub.data_factory", "POST", "/data_factory/rmaEvent", data_factory, is_write=True),
-    ),
-    admit,
+OPERATIONS = (
+    Operation("masonhub.list", "GET", "/rmas", list_rmas),
+    Operation("masonhub.create", "POST", "/rmas", create_rmas, is_write=True),
+    Operation("masonhub.update", "PUT", "/rmas", update_rmas, is_write=True),
+    Operation("masonhub.delete", "DELETE", "/rmas", delete_rmas, is_write=True),
+    Operation("masonhub.callbacks.list", "GET", "/callbacks", list_callbacks),
+    Operation("masonhub.callbacks.create", "POST", "/callbacks", create_callbacks, is_write=True),
 )

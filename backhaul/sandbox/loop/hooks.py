@@ -8,8 +8,8 @@ import hmac
 import json
 from typing import Any
 
-from backhaul.sandbox.loop_state import LoopAccount, Return
-from backhaul.sandbox.loop_wire import FIRST_ORDER, FIRST_PROVIDER_ORDER, iso_ms, list_record, offset, shopper, spaced
+from backhaul.sandbox.loop.state import LoopAccount, Return
+from backhaul.sandbox.loop.wire import FIRST_ORDER, FIRST_PROVIDER_ORDER, iso_ms, list_record, offset, shopper, spaced
 
 TOPICS = ("return", "return.processing", "label", "label.request", "restock", "giftcard", "happy.returns.shipment")
 TRIGGERS = (

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -17,11 +17,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from backhaul.sandbox.faults import Fault
-from backhaul.sandbox.journal import CallRecord
-
-if TYPE_CHECKING:
-    from backhaul.sandbox.world import World
+from backhaul.sandbox.core.faults import Fault
+from backhaul.sandbox.core.ground import Account, Ground, Merchant
+from backhaul.sandbox.core.journal import CallRecord
 
 LOGIN_PAGE = b'<!DOCTYPE html><html><body><a href="/login">Found</a></body></html>'
 
@@ -67,18 +65,29 @@ class Operation:
     name: str
     method: str
     path: str
-    handler: Callable[[World, Call], Reply]
+    handler: Callable[[Ground, Call], Reply]
     scope: str = ""
     is_write: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """One simulated API: where it is mounted, its operations, and who is let in."""
+    """One simulated vendor: all that the sandbox has to know of it, and a row of its table of vendors.
 
-    prefix: str
+    `name` is also the name of its config section; `secrets` (of a seed and a merchant) and `settings` are the lines of that section.
+    """
+
+    name: str
+    prefix: str  # of every path; may hold a {version}
+    base_path: str  # what a client's base URL ends in
     operations: Sequence[Operation]
-    admit: Callable[[World, Call, Operation], Reply | None]
+    admit: Callable[[Ground, Call, Operation], Reply | None]
+    secrets: Callable[[int, str], dict[str, str]]
+    open_account: Callable[[Ground, Merchant], Account]
+    point_hooks: Callable[[Ground, Merchant, str], object]  # at a URL, as a person would in the vendor's admin
+    count_records: Callable[[Merchant], dict[str, Any]]
+    show_record: Callable[[Merchant, str], Any]  # by our key, as the vendor writes it; None when there is none
+    settings: Mapping[str, str] = field(default_factory=dict)  # TOML values by name
 
 
 class Connections:
@@ -112,29 +121,29 @@ class Dropped(Response):
         await asyncio.sleep(0.001)  # lets the server see that the client is gone
 
 
-def build(world: World, vendors: Sequence[Vendor], control: Sequence[Route], connections: Connections) -> Starlette:
+def build(ground: Ground, vendors: Sequence[Vendor], control: Sequence[Route], connections: Connections) -> Starlette:
     """The whole ASGI application."""
     routes = list(control)
     for vendor in vendors:
         for operation in vendor.operations:
-            endpoint = _endpoint(world, vendor, operation, connections)
+            endpoint = _endpoint(ground, vendor, operation, connections)
             routes.append(Route(f"/{{merchant}}{vendor.prefix}{operation.path}", endpoint, methods=[operation.method]))
     return Starlette(routes=routes)
 
 
-def _endpoint(world: World, vendor: Vendor, operation: Operation, connections: Connections) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(ground: Ground, vendor: Vendor, operation: Operation, connections: Connections) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         call = await _read(request, operation)
         text = f"{request.url.path}?{request.url.query} {call.body.decode('utf-8', 'replace')}"
-        with world.lock:
-            world.clock.run_due()
-            fault = world.faults.take(operation.name, call.merchant, text)
+        with ground.lock:
+            ground.clock.run_due()
+            fault = ground.faults.take(operation.name, call.merchant, text)
             reply = None
             if fault is None or fault.is_after_effect:
-                reply = _answer(world, vendor, operation, call)
+                reply = _answer(ground, vendor, operation, call)
             final = reply if fault is None else _struck(fault, reply)
-            _record(world, operation, call, request, final, fault)
-            told_at = format_datetime(world.clock.now, usegmt=True)  # the vendor's own clock, as a server tells it
+            _record(ground, operation, call, request, final, fault)
+            told_at = format_datetime(ground.clock.now, usegmt=True)  # the vendor's own clock, as a server tells it
         wait = fault.seconds if fault is not None and fault.kind in ("hang", "slow") else reply.delay if reply is not None else 0.0
         if wait > 0:
             await _wait(connections, wait)
@@ -160,9 +169,9 @@ async def _read(request: Request, operation: Operation) -> Call:
     )
 
 
-def _answer(world: World, vendor: Vendor, operation: Operation, call: Call) -> Reply:
-    refused = vendor.admit(world, call, operation)
-    return refused if refused is not None else operation.handler(world, call)
+def _answer(ground: Ground, vendor: Vendor, operation: Operation, call: Call) -> Reply:
+    refused = vendor.admit(ground, call, operation)
+    return refused if refused is not None else operation.handler(ground, call)
 
 
 def _struck(fault: Fault, reply: Reply | None) -> Reply | None:
@@ -188,7 +197,7 @@ async def _wait(connections: Connections, seconds: float) -> None:
         return
 
 
-def _record(world: World, operation: Operation, call: Call, request: Request, reply: Reply | None, fault: Fault | None) -> None:
+def _record(ground: Ground, operation: Operation, call: Call, request: Request, reply: Reply | None, fault: Fault | None) -> None:
     body: Any = None
     if operation.is_write and call.body:
         try:
@@ -196,7 +205,7 @@ def _record(world: World, operation: Operation, call: Call, request: Request, re
         except msgspec.DecodeError:
             body = call.body.decode("utf-8", "replace")
     record = CallRecord(
-        at=world.clock.now,
+        at=ground.clock.now,
         merchant=call.merchant,
         operation=operation.name,
         method=request.method,
@@ -208,4 +217,4 @@ def _record(world: World, operation: Operation, call: Call, request: Request, re
         is_write=operation.is_write,
         version=call.path.get("version"),
     )
-    world.journal.record(record)
+    ground.journal.record(record)

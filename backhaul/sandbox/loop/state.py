@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from backhaul.sandbox.clock import Clock
-from backhaul.sandbox.time_index import TimeIndex
-
-if TYPE_CHECKING:
-    from backhaul.sandbox.bulk import Bulk
+from backhaul.sandbox.core.clock import Clock
+from backhaul.sandbox.core.ground import Account
+from backhaul.sandbox.loop.time_index import TimeIndex
 
 DEFAULT_STATES = ("open", "closed", "expired")  # what a list without `state` shows
 FIRST_RETURN_ID = 37_600_001
@@ -119,7 +117,16 @@ class Subscription:
 Announce = Callable[[str, Return, dict[str, Any]], None]
 
 
-class LoopAccount:
+class Store(Protocol):
+    """Very many returns that are written only when asked for: see `bulk.py`."""
+
+    def __contains__(self, return_id: int) -> bool: ...
+    def moment(self, return_id: int, column: str) -> int: ...
+    def make(self, return_id: int) -> Return: ...
+    def record_json(self, return_id: int) -> bytes: ...
+
+
+class LoopAccount(Account):
     """The state of one merchant's Loop. Methods are what people do; every change restamps `updated_at` and tells `announce`."""
 
     def __init__(self, merchant: str, clock: Clock, key: str, secret: str, announce: Announce) -> None:
@@ -133,7 +140,7 @@ class LoopAccount:
         self.notes: dict[int, list[dict[str, Any]]] = {}
         self.subscriptions: dict[int, Subscription] = {}
         self.failing: dict[int, str] = {}  # return id -> why processing will fail
-        self.bulk: Bulk | None = None
+        self.bulk: Store | None = None
         self._announce = announce
         self._returns: dict[int, Return] = {}
         self._next_return, self._next_line, self._next_hook = FIRST_RETURN_ID, FIRST_LINE_ID, 12_345

@@ -1,0 +1,1 @@
+"""What every simulated vendor stands on. Nothing in here knows a vendor."""

@@ -1,0 +1,1 @@
+"""A simulated Loop: returns, actions, notes and webhooks, with the quirks of its API."""
