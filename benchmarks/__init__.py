@@ -1,1 +1,1 @@
-"""The numbers of DESIGN.md, measured: `make bench`."""
+"""The numbers of docs/scale.md, measured: `make bench`."""

@@ -7,13 +7,14 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
+from backhaul.connectors.loop.endpoints import RETURNS
 from backhaul.pipeline import backfilling
 from backhaul.pipeline.reconciling import RunSummary
 from flows.recorded import recorded_run
 from tasks.actions import decide_returns, publish_summary
 from tasks.audit import audit_windows, notice_silence
 
-Days = Annotated[int, Field(ge=1, le=120)]
+Days = Annotated[int, Field(ge=1, le=RETURNS.max_window.days)]
 
 
 @flow(name="audit", flow_run_name="audit-{merchant}")

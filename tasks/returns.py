@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 from backhaul.connectors.base import ReturnBatch
+from backhaul.connectors.loop.endpoints import RETURNS
 from backhaul.domain.windows import Window, next_sync_window, split
 from backhaul.pipeline import intake
 from backhaul.pipeline.intake import Intake, Pull
 from backhaul.pipeline.session import Session
 from tasks.steps import step
 
-LONGEST_WINDOW = timedelta(days=120)  # Loop refuses a longer one
 OVERLAP = timedelta(minutes=10)  # rows that Loop commits late are met again; upserts make it free
 
 
@@ -28,7 +28,7 @@ class Batch:
 def pending_windows(session: Session) -> list[Window]:
     """The windows that a sync has to ask Loop for; the end is fixed here, once."""
     session.run.window = what_came_since(session)
-    return split(session.run.window.start, session.run.window.end, LONGEST_WINDOW)
+    return split(session.run.window.start, session.run.window.end, RETURNS.max_window)
 
 
 def what_came_since(session: Session) -> Window:

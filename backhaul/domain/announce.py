@@ -1,4 +1,4 @@
-"""Announce: which return needs an RMA, and what the RMA says (DESIGN.md, section 4)."""
+"""Announce: which return needs an RMA, and what the RMA says (docs/architecture.md, Decisions)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backoff: when a delivery that failed for now is tried again (DESIGN.md, section 5)."""
+"""Backoff: when a delivery that failed for now is tried again (docs/architecture.md, The outbox)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Matching: which received unit belongs to which return line (DESIGN.md, section 4).
+"""Matching: which received unit belongs to which return line (docs/architecture.md, Decisions).
 
 SKUs are compared exactly once the spaces around them are stripped: Loop and the warehouse share them, so a difference in case is
 a different product. A blank SKU is no SKU.

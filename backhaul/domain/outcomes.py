@@ -6,7 +6,7 @@
 | gift_card | `gift_card` is above zero | it has its time |
 | exchange | `exchange_total` is above zero, or units go out in exchange | it has its time |
 
-All are done where Loop says `was_processed` and dates no outcome by itself, as its older versions do (contracts/loop.md, section 10).
+All are done where Loop says `was_processed` and dates no outcome by itself, as its older versions do (docs/vendors/loop.md, 10).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The policy: what is done about a return, given its facts (DESIGN.md, section 4)."""
+"""The policy: what is done about a return, given its facts (docs/architecture.md, Decisions)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from backhaul.domain.words import DecisionKind, ExceptionKind, LineOutcome, Loop
 
 RULES_VERSION = 2  # raise it when the table of `decide`, or matching, changes: every decision carries it in its policy's hash
 
-NOTE_LENGTH = 254  # a note on a Loop return is shorter than 255 characters (contracts, Loop, 6.5)
+NOTE_LENGTH = 254  # a note on a Loop return is shorter than 255 characters (docs/vendors/loop.md, 6.5)
 
 Announce = Literal["on_created", "on_label", "off"]
 

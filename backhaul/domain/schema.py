@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from backhaul.domain.words import LoopState
+
 
 class Kind(Enum):
     """What a column holds."""
@@ -163,5 +165,4 @@ RECEIPT_LINES = Frame(
     ("unparsed_units", "unparsed_keys"),
 )
 
-LOOP_STATES = ("open", "closed", "cancelled", "expired", "review")
-CONDITIONS = ("available", "pending", "damaged")  # in the order in which units are assigned
+LOOP_STATES = tuple(state.value for state in LoopState)

@@ -1,4 +1,4 @@
-"""Windows: the half-open time ranges that an API is asked for (DESIGN.md, section 6)."""
+"""Windows: the half-open time ranges that an API is asked for (docs/architecture.md, Extraction)."""
 
 from __future__ import annotations
 

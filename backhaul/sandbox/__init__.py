@@ -1,6 +1,6 @@
-"""Simulated vendors on loopback, true to the contracts and their quirks, for demo, tests, benchmarks and training.
+"""Simulated vendors on loopback, true to what is known of them (docs/vendors) and their quirks, for demo, tests, benchmarks and training.
 
-The sandbox reads the contracts by itself: it shares no code with the connectors.
+The sandbox reads those facts by itself: it shares no code with the connectors.
 """
 
 from backhaul.sandbox.core.faults import Fault

@@ -1,4 +1,4 @@
-"""The invariants of DESIGN.md, 3, looked at from outside: what happened at the vendors, and what the store says. One function, for all.
+"""The invariants (docs/architecture.md) from outside: what happened at the vendors, and what the store says. One function, for all.
 
 `check` is for an account at rest: everything is healed, and syncs have gone on until nothing changed any more.
 """

@@ -1,4 +1,4 @@
-"""DESIGN.md, 4, on one page: what is to be done about a return, from its facts alone. Written anew, without a line of the product's.
+"""The decisions (docs/architecture.md): what is to be done about a return, from its facts alone. Written anew, without the product's code.
 
 The facts are read from the vendors themselves (`true_facts`), or from what the store has been told (`told_facts`).
 """

@@ -1,4 +1,4 @@
-"""What is done while an operation fails: eight scenarios, each in the words of DESIGN.md.
+"""What is done while an operation fails: eight scenarios, each in the words of docs/architecture.md.
 
 `prepare` is what has happened before. `steps` are done under the fault, each by itself: one that fails does not keep the next from being
 tried, as the next command or the next schedule would. `heal` is what people and schedules go on to do, again and again, until all is quiet.

@@ -1,4 +1,4 @@
-"""Whatever happens, in whatever order, what is done is what the model of DESIGN.md, 4 calls for, once; and all ends at rest."""
+"""Whatever happens, in whatever order, what is done is what the model of the decisions calls for, once; and all ends at rest."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backhaul.connectors.base import ReceiptBatch
-from backhaul.domain.schema import CONDITIONS, RECEIPT_LINES, RECEIPTS, Frame, Kind
+from backhaul.domain.schema import RECEIPT_LINES, RECEIPTS, Frame, Kind
+from backhaul.domain.words import Condition
 from tests.conformance.adapters import ADAPTERS, KEY, Adapter
 
 TYPES = {Kind.TEXT: str, Kind.MONEY: Decimal, Kind.TIME: datetime, Kind.FLAG: bool, Kind.COUNT: int}
@@ -80,7 +81,7 @@ def assert_batch(batch: ReceiptBatch, records: int) -> None:
     assert len(batch.receipts) + len(batch.rejected) == records and len(batch.bodies) == len(batch.receipts)
     assert all(isinstance(json.loads(body), dict) for body in [*batch.bodies, *(bad.body for bad in batch.rejected)])
     for line in batch.lines.to_dict("records"):
-        assert line["condition"] in CONDITIONS and (line["is_known"] or line["condition"] == "pending")
+        assert line["condition"] in list(Condition) and (line["is_known"] or line["condition"] == "pending")
         assert (line["units"] is None) is (line["unparsed_units"] is not None)
         assert line["units"] is None or line["units"] > 0
     assert set(batch.lines["rma_key"]) <= set(batch.receipts["rma_key"])

@@ -1,4 +1,4 @@
-"""What the warehouse is told, as it arrives there: the RMA's fields, its changes, its withdrawal (DESIGN.md, 4, Announce)."""
+"""What the warehouse is told, as it arrives there: the RMA's fields, its changes, its withdrawal (docs/architecture.md)."""
 
 from __future__ import annotations
 

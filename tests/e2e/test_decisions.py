@@ -1,4 +1,4 @@
-"""The decision table (DESIGN.md, 4), told through the views: five merchants with different terms, three syncs, on both databases."""
+"""The decision table (docs/architecture.md), told through the views: five merchants with their own terms, three syncs, both databases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The invariants of DESIGN.md, 3, on a believable account of every kind of return, on both databases; I3 and I8 also in their own files."""
+"""The invariants (docs/architecture.md) on a believable account of every kind of return, on both databases; I3 and I8 have files too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A decision binds only once a call for it may have had its effect: until then newer facts decide anew (DESIGN.md, 4)."""
+"""A decision binds only once a call for it may have had its effect: until then newer facts decide anew (docs/decisions/0013)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outages: nothing is given up for a passing reason, one vendor's trouble stops no other, and what hangs is shown (DESIGN.md, 5)."""
+"""Outages: nothing is given up for a passing reason, one vendor's trouble stops no other, and what hangs is shown (docs/decisions/0015)."""
 
 from __future__ import annotations
 

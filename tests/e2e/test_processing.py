@@ -1,4 +1,4 @@
-"""Process and flag at Loop: an effect that may have happened, a person who acts first, a refusal, a failure (DESIGN.md, 4 and 5)."""
+"""Process and flag at Loop: an effect that may have happened, a person who acts first, a refusal, a failure (docs/architecture.md)."""
 
 from __future__ import annotations
 

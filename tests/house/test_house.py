@@ -15,6 +15,7 @@ from zipfile import ZipFile
 import pytest
 
 from backhaul.domain import schema
+from backhaul.domain.words import Condition
 from scripts.check_files import ROOT, files, findings
 
 PINNED = re.compile(r"[a-z0-9][a-z0-9._-]*==[0-9][\w.!+]*(?: ; [^\\]+)? \\")
@@ -115,7 +116,7 @@ def test_the_codes_in_the_suites_are_those_of_the_domain() -> None:
     codes = {expectation["meta"]["rule"]: expectation["kwargs"].get("value_set") for _, expectation in _expectations()}
 
     assert set(codes["RET-004"]) == set(schema.LOOP_STATES)
-    assert set(codes["RLINE-005"]) == set(schema.CONDITIONS)
+    assert set(codes["RLINE-005"]) == set(Condition)
 
 
 def test_the_wheel_carries_the_suites_beside_the_package(tmp_path: Path) -> None:

@@ -16,10 +16,11 @@ from backhaul.connectors.http import Http, Observe, budget_for
 from backhaul.connectors.loop import answers, endpoints
 from backhaul.connectors.loop.answers import AsnRow, Webhook
 from backhaul.connectors.loop.decode import Record, decode, decode_page, row_of
-from backhaul.connectors.loop.endpoints import FLAG, NOTE, NOTE_LIMIT, NOTES, PROCESS, RETURNS, Action
+from backhaul.connectors.loop.endpoints import FLAG, NOTE, NOTES, PROCESS, RETURNS, Action
 from backhaul.connectors.loop.normalise import batch
 from backhaul.connectors.loop.paginate import Ask, Pager, Row
 from backhaul.connectors.loop.wire import WebhooksWire, WebhookWire
+from backhaul.domain.policy import NOTE_LENGTH
 from backhaul.errors import PermanentVendorError, StructuralError, TransientVendorError
 
 Found = dict[str, tuple[datetime | None, Record]]  # by return id: its updated_at, and the record
@@ -120,8 +121,8 @@ class LoopClient:
 
     def note(self, return_id: str, text: str) -> None:
         """Write a note on a return, under 255 characters (ValueError otherwise). Raises RefusedError when Loop says no."""
-        if not text or len(text) >= NOTE_LIMIT:
-            raise ValueError(f"a note has 1 to {NOTE_LIMIT - 1} characters, this one {len(text)}")
+        if not text or len(text) > NOTE_LENGTH:
+            raise ValueError(f"a note has 1 to {NOTE_LENGTH} characters, this one {len(text)}")
         self._act(NOTE, return_id, {"content": text})
 
     def notes(self, return_id: str) -> list[str]:

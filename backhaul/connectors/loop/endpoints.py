@@ -1,4 +1,4 @@
-"""Loop's endpoints as data, each constant with the rule of the API that forces it (contracts/loop.md)."""
+"""Loop's endpoints as data, each constant with the rule of the API that forces it (docs/vendors/loop.md)."""
 
 from __future__ import annotations
 
@@ -46,6 +46,5 @@ PROCESS = Action("process", "/warehouse/return/{id}/process")  # only queues: tr
 FLAG = Action("flag", "/warehouse/return/{id}/flag")  # takes no reason; the note before it carries that
 NOTE = Action("note", "/warehouse/return/{id}/note")  # singular to write, plural to read
 NOTES = Action("notes", "/warehouse/return/{id}/notes")
-NOTE_LIMIT = 255  # characters, and the content must stay under it
 NO_NOTES_STATUS = 422  # with a body of false, for a return that has none
 WEBHOOKS_PATH = "/webhooks"

@@ -1,4 +1,4 @@
-"""Airhouse's endpoints, as assumed (airhouse.md 3.3 and 3.4)."""
+"""Airhouse's endpoints, as assumed (docs/vendors/airhouse.md 3.3 and 3.4)."""
 
 from __future__ import annotations
 

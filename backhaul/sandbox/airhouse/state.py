@@ -1,4 +1,4 @@
-"""One simulated Airhouse account. No Airhouse API is public: all of it follows the assumed contract (airhouse.md 3)."""
+"""One simulated Airhouse account. No Airhouse API is public: all of it follows the assumed contract (docs/vendors/airhouse.md 3)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class AirhouseReturn:
 
 @dataclass(slots=True)
 class AirhouseOptions:
-    """How the simulated Airhouse behaves (airhouse.md 3.8)."""
+    """How the simulated Airhouse behaves (docs/vendors/airhouse.md 3.8)."""
 
     has_beta_names: bool = False  # the older dashboard's words for statuses
     known_skus: frozenset[str] | None = None  # None: every SKU is known

@@ -1,6 +1,6 @@
 """Delivers webhooks and callbacks in the background, with retries, and loses, repeats or delays them on request.
 
-Retries with growing delays: loop.md 7 (six attempts), masonhub.md 5.2 and 10; the delays are scaled down to real fractions of a second.
+Retries grow apart (docs/vendors/loop.md 7: six attempts; masonhub.md 5.2 and 10), scaled down to real fractions of a second.
 """
 
 from __future__ import annotations

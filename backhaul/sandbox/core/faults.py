@@ -1,4 +1,4 @@
-"""Faults on request: what goes wrong, on which operation, how often (loop.md sections 2 and 5, masonhub.md sections 3 and 7)."""
+"""Faults on request: what goes wrong, on which operation, how often (docs/vendors/loop.md 2 and 5, docs/vendors/masonhub.md 3 and 7)."""
 
 from __future__ import annotations
 

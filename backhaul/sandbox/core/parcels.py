@@ -1,4 +1,4 @@
-"""What a warehouse can find in a parcel: named outcomes, and how counted units fall on the announced lines (masonhub.md 4.6, 9 Q3)."""
+"""What a warehouse can find in a parcel: named outcomes, and how counted units fall on announced lines (docs/vendors/masonhub.md Q3)."""
 
 from __future__ import annotations
 

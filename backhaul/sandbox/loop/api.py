@@ -1,4 +1,4 @@
-"""Loop's endpoints: who is let in, details, return actions, notes, webhooks (loop.md 1, 2, 5, 6.2 and 6.4 to 6.9).
+"""Loop's endpoints: who is let in, details, return actions, notes, webhooks (docs/vendors/loop.md 1, 2, 5, 6.2 and 6.4 to 6.9).
 
 A refusal of an action comes with HTTP 200 in one of several envelopes, an acceptance is the bare literal `true` (quirk 1).
 """

@@ -1,4 +1,4 @@
-"""What Loop posts to a webhook: PHP-style JSON, signed over those very bytes (loop.md 7; quirks 10 and 11)."""
+"""What Loop posts to a webhook: PHP-style JSON, signed over those very bytes (docs/vendors/loop.md 7; quirks 10 and 11)."""
 
 from __future__ import annotations
 

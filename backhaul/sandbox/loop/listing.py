@@ -1,4 +1,4 @@
-"""Loop's Detailed Returns List and ASN report (loop.md 4, 6.1 and 6.3; quirks 2, 4, 5 and 6).
+"""Loop's Detailed Returns List and ASN report (docs/vendors/loop.md 4, 6.1 and 6.3; quirks 2, 4, 5 and 6).
 
 The cursor holds one second, as Laravel's does for a non-unique column: rows that share the page's last second are skipped.
 """
@@ -25,7 +25,7 @@ MAX_SPAN = timedelta(days=120)
 MAX_PAGE, DEFAULT_PAGE = 750, 100
 DAY = 86_400
 FAR = 2**31 - 2  # a second after every other
-# All four forms that clients send; an offset is not among them (loop.md 3: a client dropped it on purpose).
+# All four forms that clients send; an offset is not among them (docs/vendors/loop.md 3: a client dropped it on purpose).
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d):(\d\d)(?:\.\d{1,6})?Z?)?")
 _encoder = msgspec.json.Encoder()
 
@@ -38,7 +38,7 @@ class InvalidError(Exception):
         self.name = name
 
     def reply(self) -> Reply:
-        """Envelope 5 of loop.md section 5."""
+        """Envelope 5 of docs/vendors/loop.md, 5."""
         return as_json({"message": "The given data was invalid.", "errors": {self.name: [str(self)]}}, 422)
 
 

@@ -1,4 +1,4 @@
-"""How a live Loop wrote a return in June 2026 (loop.md 10), where that is not how it is documented. An account's `surface` picks one.
+"""How a live Loop wrote a return in June 2026 (docs/vendors/loop.md 10), where not as documented. An account's `surface` picks one.
 
 | what | documented | recorded |
 |---|---|---|

@@ -1,6 +1,6 @@
 """One simulated Loop account: its returns, indexed by time, and what shoppers, people and the processing queue do to them.
 
-Ids, states and their meaning: loop.md 3 and 6.1. Processing is queued and ends later, or fails: loop.md 6.4.
+Ids, states and their meaning: docs/vendors/loop.md 3 and 6.1. Processing is queued and ends later, or fails: docs/vendors/loop.md 6.4.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Return:
 
 @dataclass(slots=True)
 class LoopOptions:
-    """How one simulated Loop behaves where the contract leaves it open (loop.md 9). Delays are simulated time."""
+    """How one simulated Loop behaves where the contract leaves it open (docs/vendors/loop.md 9). Delays are simulated time."""
 
     order: str = "descending"  # or "ascending"
     surface: str = "documented"  # or "recorded", as it was seen live (loop_recorded.py)
@@ -104,7 +104,7 @@ class LoopOptions:
 
 @dataclass(slots=True)
 class Subscription:
-    """One webhook: a topic picks the payload, a trigger picks when (loop.md 7)."""
+    """One webhook: a topic picks the payload, a trigger picks when (docs/vendors/loop.md 7)."""
 
     id: int
     topic: str

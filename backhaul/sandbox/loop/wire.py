@@ -1,4 +1,4 @@
-"""How Loop writes a return: five surfaces, five sets of types and date formats (loop.md 3, 6.1 to 6.3, 7.1 to 7.3).
+"""How Loop writes a return: five surfaces, five sets of types and date formats (docs/vendors/loop.md 3, 6.1 to 6.3, 7.1 to 7.3).
 
 Names, addresses and e-mails are fictional, and there on purpose: whoever reads these payloads has to drop them.
 """

@@ -1,4 +1,4 @@
-"""MasonHub's endpoints (masonhub.md 2, 4, 5.1, 6, 7): arrays in, 200 always, the truth in each record's result.
+"""MasonHub's endpoints (docs/vendors/masonhub.md 2, 4, 5.1, 6, 7): arrays in, 200 always, the truth in each record's result.
 
 Quirks Q1, Q2, Q8 to Q12 of section 9.
 """

@@ -1,4 +1,4 @@
-"""What MasonHub checks of one RMA in a request (masonhub.md 4.2 and 4.3). Only the codes 301, 303 and 409 are attested; 300 is our own."""
+"""What MasonHub checks of one RMA in a request (docs/vendors/masonhub.md 4.2 and 4.3). The code 300 is our own, the others are attested."""
 
 from __future__ import annotations
 

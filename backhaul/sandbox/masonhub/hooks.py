@@ -1,4 +1,4 @@
-"""MasonHub's callbacks (masonhub.md 5.2, 5.3; quirks Q5, Q6, Q13).
+"""MasonHub's callbacks (docs/vendors/masonhub.md 5.2, 5.3; quirks Q5, Q6, Q13).
 
 v1 is a flat RMA, v2 wraps it in `details`; a carrier's event has `event_type` and no details.
 """

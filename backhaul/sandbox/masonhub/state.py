@@ -1,4 +1,4 @@
-"""One simulated MasonHub account: RMAs, their receiving, callbacks (masonhub.md 4, 5.1, 6)."""
+"""One simulated MasonHub account: RMAs, their receiving, callbacks (docs/vendors/masonhub.md 4, 5.1, 6)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Callback:
 
 @dataclass(slots=True)
 class MasonHubOptions:
-    """How one simulated MasonHub behaves where the contract leaves it open (masonhub.md 9 and 10)."""
+    """How one simulated MasonHub behaves where the contract leaves it open (docs/vendors/masonhub.md 9 and 10)."""
 
     link: str = "url"  # or "uri", or "both"
     message_shape: str = "documented"  # fields on create and update, strings on delete; or "fields", "mapping", "strings"

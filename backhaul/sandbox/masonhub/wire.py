@@ -1,4 +1,4 @@
-"""How MasonHub writes an RMA (masonhub.md 4.2, 4.5; quirks Q6 and Q13)."""
+"""How MasonHub writes an RMA (docs/vendors/masonhub.md 4.2, 4.5; quirks Q6 and Q13)."""
 
 from __future__ import annotations
 
