@@ -24,7 +24,7 @@ class Complaint:
 def complaint(body: bytes) -> Complaint | None:
     """The complaint in a body, or None when the body is not one of the known envelopes.
 
-    Known: Loop's nine (contracts/loop.md, section 5) and MasonHub's `{"message": …}` (contracts/masonhub.md, section 7),
+    Known: Loop's nine (docs/vendors/loop.md, 5) and MasonHub's `{"message": …}` (docs/vendors/masonhub.md, 7),
     `false` among them. A body that holds a record is never a complaint, whatever else it holds.
     """
     try:

@@ -49,7 +49,7 @@ def money(value: Scalar) -> Decimal | Unparsed | None:
 
 @_cached
 def time(value: Scalar) -> datetime | Unparsed | None:
-    """An aware UTC time, from any of the formats in use; without a zone it is taken as UTC (contracts/loop.md, section 3)."""
+    """An aware UTC time, from any of the formats in use; without a zone it is taken as UTC (docs/vendors/loop.md, 3)."""
     if value is None or value == "":
         return None
     if not isinstance(value, str) or not _DATE.fullmatch(value.strip()):

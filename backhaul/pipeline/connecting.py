@@ -19,7 +19,7 @@ from backhaul.connectors.masonhub.endpoints import RMA_EVENT
 from backhaul.errors import BackhaulError, ConfigError, UnauthorizedError
 from backhaul.pipeline.session import warehouse_names
 
-# Topic (what the body holds) and trigger (when it is sent): one subscription each (contracts/loop.md, sections 6.9 and 7).
+# Topic (what the body holds) and trigger (when it is sent): one subscription each (docs/vendors/loop.md, 6.9 and 7).
 LOOP_NEEDS = (
     ("return", "return.created"),
     ("return", "return.updated"),
@@ -120,7 +120,7 @@ def plan_loop(found: Sequence[Webhook], url: str) -> list[Subscription]:
 def plan_masonhub(found: Sequence[Callback], url: str, *, path: str, is_replacing: bool = False) -> list[Subscription]:
     """What to do about MasonHub's callbacks, from those there are.
 
-    MasonHub seems to keep one URL for each message type, and a second registration to replace the first (contracts/masonhub.md,
+    MasonHub seems to keep one URL for each message type, and a second registration to replace the first (docs/vendors/masonhub.md,
     section 5.1). So one that tells somebody else stops us, unless `is_replacing`; one with our own `path` on another host, or in another
     version, is ours and has moved.
     """

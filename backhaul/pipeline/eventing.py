@@ -1,4 +1,4 @@
-"""Events that arrived by webhook, from the backlog to rows (DESIGN.md, section 6).
+"""Events that arrived by webhook, from the backlog to rows (docs/architecture.md, Extraction).
 
 | event | what is done |
 |---|---|

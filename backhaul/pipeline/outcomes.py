@@ -1,4 +1,4 @@
-"""Following what we processed until Loop has done all of it (DESIGN.md, section 4): refund, store credit, exchange.
+"""Following what we processed until Loop has done all of it (docs/vendors/loop.md, 10): refund, store credit, exchange.
 
 Loop writes the times of outcomes hours later, and not always with a new `updated_at`, so that a sync does not meet them. They are asked for
 from the list, by the time at which the return last changed: returns that changed within an hour of each other are one call.

@@ -34,7 +34,7 @@ def compare(session: Session, window: Window, rows: Iterable[AsnRow]) -> None:
     """Raise an exception for each return that only the notice knows, and for each line of a known return that the list does not show.
 
     Only rows that Loop says changed inside the window are judged, since those outside it were never asked for; and none whose return is in
-    quarantine, since it is not unknown. `report_id` may be the return's id or not (contracts, Loop, 6.3), so orders are looked up too.
+    quarantine, since it is not unknown. `report_id` may be the return's id or not (docs/vendors/loop.md, 6.3), so orders are looked up too.
     """
     groups: defaultdict[str, list[AsnRow]] = defaultdict(list)
     for row in rows:

@@ -1,4 +1,4 @@
-"""Whether what was pulled can be trusted as a whole: the structural rule (DESIGN.md, section 3)."""
+"""Whether what was pulled can be trusted as a whole: the structural rule (docs/architecture.md, The way of one return)."""
 
 from __future__ import annotations
 

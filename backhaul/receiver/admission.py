@@ -82,7 +82,7 @@ def _loop(secret: bytes, headers: Mapping[str, str], raw: bytes, now: datetime) 
 
 
 def _masonhub(secret: bytes, headers: Mapping[str, str], raw: bytes, now: datetime) -> bool:
-    """The body is looked into, for its token alone, only where there is no header (contracts/masonhub.md, section 5.2)."""
+    """The body is looked into, for its token alone, only where there is no header (docs/vendors/masonhub.md, 5.2)."""
     shown = headers.get("authorization", "").strip()
     if shown:
         scheme, _, rest = shown.partition(" ")

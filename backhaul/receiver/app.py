@@ -1,4 +1,4 @@
-"""The routes (DESIGN.md, section 7): verify, keep durably, answer. Nothing here waits for a vendor or for a run.
+"""The routes (docs/architecture.md, The receiver): verify, keep durably, answer. Nothing here waits for a vendor or for a run.
 
 | answer | when | stored |
 |---|---|---|

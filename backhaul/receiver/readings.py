@@ -31,7 +31,7 @@ class TooManyRecordsError(StructuralError):
 
 
 class LoopEvent(loop_wire.ReturnWire, omit_defaults=True, gc=False):
-    """A delivery of any topic (contracts/loop.md, section 7). `is_partial`: its structure did not decode, so only its id is used."""
+    """A delivery of any topic (docs/vendors/loop.md, 7). `is_partial`: its structure did not decode, so only its id is used."""
 
     topic: Scalar = None
     trigger: Scalar = None

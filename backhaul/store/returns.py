@@ -142,7 +142,7 @@ def read_back(connection: sa.Connection, merchant: str, records: Sequence[Return
 
     The list is the authority on what both tell, so a read-back that shows the return as it is known fills its gaps alone. One that shows
     it changed (another time, state, parcel or set of lines) is believed, but for what the details write in a form of their own: that is
-    left to the list. What they leave out stays as it is stored, and so does a flag that was set (contracts/loop.md, sections 6.2 and 10).
+    left to the list. What they leave out stays as it is stored, and so does a flag that was set (docs/vendors/loop.md, 6.2 and 10).
     """
     wanted = [record.return_id for record in records if record.return_id]
     heads, lines = (

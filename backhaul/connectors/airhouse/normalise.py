@@ -1,4 +1,4 @@
-"""Airhouse's returns as frames (DESIGN, "Conditions"). What the wire is taken to mean stands in `wire`."""
+"""Airhouse's returns as frames (docs/vendors/airhouse.md, 3.6). What the wire is taken to mean stands in `wire`."""
 
 from __future__ import annotations
 

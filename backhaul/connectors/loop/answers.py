@@ -45,7 +45,7 @@ class Webhook:
 def require_done(body: bytes, what: str) -> None:
     """Return when a write was accepted: the body is `true`, and nothing else will do.
 
-    Raises RefusedError for `false` and for every error envelope (contracts/loop.md, section 5), with Loop's code where there is
+    Raises RefusedError for `false` and for every error envelope (docs/vendors/loop.md, 5), with Loop's code where there is
     one; TransientVendorError, uncertain, for JSON that is neither.
     """
     if body.strip() in _DONE:

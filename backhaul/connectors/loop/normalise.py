@@ -70,7 +70,7 @@ def batch(records: Sequence[Record], source: Source) -> ReturnBatch:
 
 
 def current_lines(record: ReturnWire) -> list[LineWire]:
-    """The lines that the return has now: Loop's remove call leaves a line in the list (contracts/loop.md, section 10).
+    """The lines that the return has now: Loop's remove call leaves a line in the list (docs/vendors/loop.md, 10).
 
     Where `presentment` lists lines by ids that are the return's, those alone are current; else a line is off when all its amounts are zero
     and its `returned_at`, which Loop gives every line, is null.
@@ -178,7 +178,7 @@ def _state(value: Scalar) -> str | None:
 
 
 def _is_paid(record: ReturnWire) -> bool:
-    """Loop has processed the return: it says so, or dates an outcome, or there is a refund (contracts/loop.md, section 6.1).
+    """Loop has processed the return: it says so, or dates an outcome, or there is a refund (docs/vendors/loop.md, 6.1).
 
     A record of 2019 has no field that could say so: a closed one with a refund was paid (section 10).
     """

@@ -1,6 +1,6 @@
 """Reading a time range of Loop's list without its cursor, and without losing a row. Pure: no I/O, no clock.
 
-Loop's cursor orders by one non-unique second, so rows that tie at the edge of a page can be skipped (contracts/loop.md, section 4).
+Loop's cursor orders by one non-unique second, so rows that tie at the edge of a page can be skipped (docs/vendors/loop.md, 4).
 So the cursor is not followed. What a page proves is used instead:
 
 | the page, where there is more       | what is known                       | asked next                                     |

@@ -10,7 +10,7 @@ HEADER = "X-Loop-Signature"
 
 
 def verify(secret: bytes, raw: bytes, header: str | None) -> bool:
-    """Whether `header` is base64(HMAC-SHA256(secret, raw)), in constant time (contracts/loop.md, section 7).
+    """Whether `header` is base64(HMAC-SHA256(secret, raw)), in constant time (docs/vendors/loop.md, 7).
 
     `raw` is the body exactly as it arrived: Loop signs PHP's JSON with its escaped slashes, which no re-encoding gives back.
     An empty secret verifies nothing.

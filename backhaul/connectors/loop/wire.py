@@ -1,6 +1,6 @@
 """What Backhaul takes from Loop's JSON: the wanted fields alone, none of them personal, unknown ones ignored.
 
-Types are as wide as the contract (contracts/loop.md, sections 3 and 6): the same id is a string in the list and an integer in
+Types are as wide as the contract (docs/vendors/loop.md, 3 and 6): the same id is a string in the list and an integer in
 the details, amounts are strings but sometimes numbers. A record fails to decode only when its structure is wrong.
 No struct can be part of a cycle, so the many ones are kept out of the garbage collector's sight.
 """

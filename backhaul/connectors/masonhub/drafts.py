@@ -1,4 +1,4 @@
-"""A draft in MasonHub's words (contracts/masonhub.md, section 4.2)."""
+"""A draft in MasonHub's words (docs/vendors/masonhub.md, 4.2)."""
 
 from __future__ import annotations
 

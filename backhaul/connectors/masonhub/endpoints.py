@@ -1,4 +1,4 @@
-"""MasonHub's endpoints as data, each constant with the rule of the API that forces it (contracts/masonhub.md)."""
+"""MasonHub's endpoints as data, each constant with the rule of the API that forces it (docs/vendors/masonhub.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MasonHub's records and callbacks as frames (DESIGN, "Conditions"; contracts/masonhub.md, sections 4.6 and 5.3)."""
+"""MasonHub's records and callbacks as frames (docs/vendors/masonhub.md, 4.6 and 5.3)."""
 
 from __future__ import annotations
 

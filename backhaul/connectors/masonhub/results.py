@@ -1,4 +1,4 @@
-"""What MasonHub's batch answers mean, record by record (contracts/masonhub.md, section 4.3). HTTP 200 says nothing."""
+"""What MasonHub's batch answers mean, record by record (docs/vendors/masonhub.md, 4.3). HTTP 200 says nothing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What Backhaul sends to MasonHub and takes from it: no personal field among them, unknown ones ignored.
 
-Types are as wide as the samples (contracts/masonhub.md, quirks Q2, Q3, Q5, Q6, Q13).
+Types are as wide as the samples (docs/vendors/masonhub.md, 9, Q2, Q3, Q5, Q6, Q13).
 """
 
 from __future__ import annotations
