@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from backhaul.domain.windows import Window
+from backhaul.pipeline.intake import Pull
 from backhaul.pipeline.reconciling import RunSummary
 from backhaul.pipeline.session import Session
 from flows.events import take_in_events
@@ -37,6 +38,7 @@ def sync(merchant: str, config: str | None = None, trigger: str = "schedule") ->
 
 
 def pull_returns(session: Session, window: Window, *, completes: Window | None = None, states: tuple[str, ...] | None = None) -> None:
-    """Extract a window, keep what is news, check it, load it."""
-    news = keep_news(session, extract_returns(session, window, states))
-    load_returns(session, check_returns(session, news), completes)
+    """Batch by batch: extract a window, keep what is news, check it, load it. The watermark moves with the last batch."""
+    pull = Pull(session, window, states)
+    while (batch := extract_returns(session, pull)) is not None:
+        load_returns(session, check_returns(session, keep_news(session, batch)), completes)

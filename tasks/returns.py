@@ -7,7 +7,7 @@ from datetime import timedelta
 from backhaul.connectors.base import ReturnBatch
 from backhaul.domain.windows import Window, next_sync_window, split
 from backhaul.pipeline import intake
-from backhaul.pipeline.intake import Intake
+from backhaul.pipeline.intake import Intake, Pull
 from backhaul.pipeline.session import Session
 from tasks.steps import step
 
@@ -18,9 +18,10 @@ OVERLAP = timedelta(minutes=10)  # rows that Loop commits late are met again; up
 class Batch:
     """A batch of frames on its way between two steps. A plain class, which Prefect passes on without looking into it."""
 
-    def __init__(self, returns: ReturnBatch, source: str = "list") -> None:
+    def __init__(self, returns: ReturnBatch, source: str = "list", pull: Pull | None = None) -> None:
         self.returns = returns
         self.source = source
+        self.pull = pull
 
 
 @step("plan-windows")
@@ -38,10 +39,10 @@ def what_came_since(session: Session) -> Window:
 
 
 @step("extract-returns")
-def extract_returns(session: Session, window: Window, states: tuple[str, ...] | None = None) -> Batch:
-    """Every Loop return that changed in the window, in every state, as typed frames."""
-    batch = session.loop.returns(window.start, window.end, states) if states else session.loop.returns(window.start, window.end)
-    return Batch(batch)
+def extract_returns(session: Session, pull: Pull) -> Batch | None:
+    """The next batch of the Loop returns that changed in a window, as typed frames; None when all have been given."""
+    batch = pull.next()
+    return None if batch is None else Batch(batch, pull=pull)
 
 
 @step("read-return")
@@ -53,7 +54,7 @@ def read_return(session: Session, return_id: str) -> Batch:
 @step("keep-news")
 def keep_news(session: Session, batch: Batch, is_history: bool = False) -> Intake:
     """Leave out what the store holds already."""
-    return intake.keep_news(session, batch.returns, batch.source, is_history)
+    return intake.keep_news(session, batch.returns, batch.source, is_history, batch.pull)
 
 
 @step("check-returns")
@@ -64,5 +65,5 @@ def check_returns(session: Session, news: Intake) -> Intake:
 
 @step("load-returns")
 def load_returns(session: Session, checked: Intake, completes: Window | None, is_history: bool = False) -> None:
-    """Write rows, versions and quarantine, and move the watermark, in one transaction."""
+    """Write rows, versions and quarantine in one transaction; with the last batch of a window, the watermark moves in it too."""
     intake.load(session, checked, completes=completes, is_history=is_history)

@@ -24,6 +24,7 @@ PLAIN_LIMIT = 500  # characters of one text of a record
 BODY_LIMIT = 65_536  # characters of a record that is kept; a return of 50 lines has a fourth of it
 DEEPEST = 100  # levels; every documented body has fewer than ten
 GONE: Final = "\N{REPLACEMENT CHARACTER}"
+_SHORTEST_SECRET = 8
 _LOOKED_AT = 5 * WORDS_LIMIT
 _MARKS = re.compile(rb'["\\\[\]{}]')
 _CONTROLS = bytes(max(code, 32) for code in range(256))  # within a text they are an error, between tokens they mean nothing
@@ -46,7 +47,7 @@ _secrets: set[str] = set()
 
 def shield(parts: Iterable[str]) -> None:
     """Have `words` take these out of whatever a vendor says, from now on: keys and tokens, for as long as this process lives."""
-    _secrets.update(parts)
+    _secrets.update(part for part in parts if len(part) >= _SHORTEST_SECRET)  # a shorter one is a word of any sentence
 
 
 def fingerprint(raw: bytes) -> str:

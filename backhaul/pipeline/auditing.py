@@ -20,7 +20,7 @@ from backhaul.connectors.base import ReturnBatch
 from backhaul.domain.windows import Window
 from backhaul.domain.words import DeliveryKind, DeliveryState, ExceptionKind, RmaStage
 from backhaul.pipeline import intake, receiving
-from backhaul.pipeline.backfilling import BATCH, Proof, shown
+from backhaul.pipeline.backfilling import Proof, shown
 from backhaul.pipeline.intake import Intake
 from backhaul.pipeline.session import Session
 from backhaul.store import bulk
@@ -61,7 +61,7 @@ def _audit_loop(session: Session, window: Window, proof: Proof) -> dict[str, str
     """Compare and repair the returns; gives the warehouse of each that Loop shows, by return id."""
     at_loop: dict[str, str] = {}
     missing: set[str] = set()
-    for batch in session.loop.batches(window.start, window.end, BATCH):
+    for batch, _ in session.loop.batches(window.start, window.end, intake.BATCH):
         for return_id, destination_id in zip(batch.returns["return_id"], batch.returns["destination_id"], strict=True):
             if return_id is not None:
                 at_loop[return_id] = session.settings.warehouse_for(destination_id)

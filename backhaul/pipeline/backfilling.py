@@ -3,7 +3,7 @@
 | what                | how it is bounded                                                                                     |
 |---------------------|-------------------------------------------------------------------------------------------------------|
 | a window            | `SPAN` on a fixed grid, so that ranges that overlap share windows; under the 120 days that Loop lists  |
-| memory              | a window is read in batches of `BATCH` returns, each stored before the next is read                    |
+| memory              | a window is read in batches of `intake.BATCH` returns, each stored before the next is read             |
 | who does a window   | one run at a time, by a lease (`store/windows.py`); a window left by a dead run is taken over          |
 | what a rerun does   | the windows that are not completed; what it meets again is no news                                     |
 """
@@ -33,7 +33,6 @@ from backhaul.store import windows
 from backhaul.store.windows import Scope, Standing
 
 SPAN = timedelta(days=7)
-BATCH = 10_000  # returns, some 150 MB; checking costs a quarter of a second a batch, however small that is
 _CALLS_A_GROUP = 20  # warehouse look-ups between two stores, and between two looks at whether to stop
 _RENEW_EVERY = windows.LEASE.total_seconds() / 3
 _WAITS = (1, 2, 4, 8, 16)  # seconds between attempts to write what a database that is away did not take
@@ -84,7 +83,7 @@ def load_window(session: Session, window: Window, *, acts: bool, should_stop: Ca
 
     The warehouse's side is stored before the returns, so that no decision is taken on half of the facts.
     """
-    for batch in session.loop.batches(window.start, window.end, BATCH):
+    for batch, _ in session.loop.batches(window.start, window.end, intake.BATCH):
         _pull_warehouse_side(session, batch, should_stop)
         news = intake.keep_news(session, batch, "list", is_history=not acts)
         intake.load(session, intake.check(session, news), is_history=not acts)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from backhaul import checks
 from backhaul.connectors.base import Rejected, ReturnBatch
+from backhaul.connectors.loop.endpoints import RETURNS
 from backhaul.domain import schema
 from backhaul.domain.keys import content_hash
 from backhaul.domain.windows import Window
@@ -27,6 +28,25 @@ from backhaul.store.transaction import Transaction
 
 SOURCE = "loop"
 PULLED = "list"  # the source that is judged as a whole; a read-back and a webhook bring single returns
+BATCH = 10_000  # returns, some 150 MB; checking costs a quarter of a second a batch, however small that is
+
+
+class Pull:
+    """A window of Loop's list, read batch by batch, so that neither memory nor a transaction grows with the window.
+
+    Each batch is loaded before the next is read. A crash in between leaves the watermark where it was, and what is met again is no news.
+    """
+
+    def __init__(self, session: Session, window: Window, states: Sequence[str] | None = None) -> None:
+        self.is_through = False  # the batch given last is the last one, and every state pass has completed
+        self.total = self.bad = 0  # returns that came, and those of them that were newly put in quarantine
+        self.high_water_at: datetime | None = None
+        self._batches = session.loop.batches(window.start, window.end, BATCH, states or RETURNS.states)
+
+    def next(self) -> ReturnBatch | None:
+        """The next batch; None when all have been given."""
+        batch, self.is_through = next(self._batches, (None, True))
+        return batch
 
 
 class Intake:
@@ -39,14 +59,17 @@ class Intake:
         self.frames: tuple[pd.DataFrame, pd.DataFrame] | None = None  # the records' own, where all that came is news
         self.bad: list[Quarantined] = []
         self.warnings: dict[str, list[tuple[str, str, str, str]]] = {}
-        self.high_water_at: datetime | None = None
+        self.pull: Pull | None = None  # what this is a batch of
 
 
-def keep_news(session: Session, batch: ReturnBatch, source: str, is_history: bool = False) -> Intake:
+def keep_news(session: Session, batch: ReturnBatch, source: str, is_history: bool = False, pull: Pull | None = None) -> Intake:
     """Leave out what the store already holds, in rows or in quarantine, so that nothing is checked or written twice."""
     intake = Intake(len(batch.returns) + len(batch.rejected), source)
     records = _records(batch)
-    intake.high_water_at = max((r.updated_at for r in records if r.updated_at is not None), default=None)
+    if pull is not None:
+        intake.pull = pull
+        pull.total += intake.total
+        pull.high_water_at = max((at for at in (pull.high_water_at, *(r.updated_at for r in records)) if at is not None), default=None)
     with session.store.read() as connection:
         known = known_returns(connection, session.merchant, [r.return_id for r in records if r.return_id])
         in_quarantine = known_quarantine(connection, session.merchant, SOURCE)
@@ -67,10 +90,14 @@ def keep_news(session: Session, batch: ReturnBatch, source: str, is_history: boo
 
 def check(session: Session, intake: Intake) -> Intake:
     """Run the suites over what is news. A critical failure of any row moves its whole return to `bad`; a structural one raises."""
-    if not intake.records:
-        if intake.source == PULLED:
-            require_sound(session.merchant, "returns", intake.bad, intake.total)
-        return intake
+    if intake.records:
+        _run_suites(session, intake)
+    if intake.source == PULLED:
+        _judge(session, intake)
+    return intake
+
+
+def _run_suites(session: Session, intake: Intake) -> None:
     frames = intake.frames or (
         pd.DataFrame([r.row for r in intake.records], columns=list(schema.RETURNS.all_columns), dtype=object),
         pd.DataFrame([line for r in intake.records for line in r.lines], columns=list(schema.RETURN_LINES.all_columns), dtype=object),
@@ -93,13 +120,19 @@ def check(session: Session, intake: Intake) -> Intake:
                 found.append((table, failure.rule, failure.severity, failure.description))
     intake.bad += [_quarantined(intake.records[place], rules) for place, rules in sorted(broken.items())]
     intake.records = [record for place, record in enumerate(intake.records) if place not in broken]
-    if intake.source == PULLED:
+
+
+def _judge(session: Session, intake: Intake) -> None:
+    """Raise StructuralError when so much of a list is newly bad that the list itself must be; of a window, what has come of it so far."""
+    if intake.pull is None:
         require_sound(session.merchant, "returns", intake.bad, intake.total)
-    return intake
+        return
+    intake.pull.bad += len(intake.bad)
+    require_sound(session.merchant, "returns", intake.bad, intake.pull.total, intake.pull.bad)
 
 
 def load(session: Session, intake: Intake, *, completes: Window | None = None, is_history: bool = False) -> None:
-    """Write an intake in one transaction. When it `completes` a sync's window, the watermark moves in the same one; history is decided.
+    """Write an intake in one transaction. With the last batch of a window that it `completes`, the watermark moves; history is decided.
 
     The watermark is the newest source time taken in, never past the window's end: a date from the future must not hide what is before it.
     """
@@ -119,8 +152,8 @@ def load(session: Session, intake: Intake, *, completes: Window | None = None, i
         put_in_quarantine(connection, session.merchant, SOURCE, intake.bad, session.run.run_id, now)
         tx = Transaction(connection, session.merchant, session.run.run_id, now)
         decided = decide_history(session, tx, loaded.first) if is_history else Counter()
-        if completes is not None:
-            newest = min(intake.high_water_at or completes.start, completes.end)
+        if completes is not None and intake.pull is not None and intake.pull.is_through:
+            newest = min(intake.pull.high_water_at or completes.start, completes.end)
             _move_watermark(connection, session.merchant, max(newest, completes.start))
     session.run.add("records_out", loaded.total)
     session.run.add("unchanged", len(intake.records) - loaded.total)

@@ -14,12 +14,15 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 
 import msgspec
 
 from backhaul.config import MerchantSettings, Settings, resolve
 from backhaul.connectors.loop import signature as loop_signature
+from backhaul.connectors.text import shield
+from backhaul.errors import ConfigError
 
 SOURCES = ("loop", "masonhub", "airhouse")
 _NOBODY = secrets.token_hex(32).encode()  # what an unknown merchant's requests are held against: nobody has it
@@ -39,6 +42,8 @@ class Door:
                 if reference is not None:
                     secret = resolve(reference, f"merchants.{merchant}.{source}")
                     self._secrets[merchant, source] = secret.get_secret_value().encode()
+                    shield([secret.get_secret_value()])
+            _shield_keys(merchant, mine)
 
     def __repr__(self) -> str:
         return f"Door({sorted(self._secrets)})"
@@ -53,6 +58,15 @@ class Door:
         secret = self._secrets.get((merchant, source))
         is_proven = _PROOFS[source](_NOBODY if secret is None else secret, headers, raw, now)
         return is_proven and secret is not None
+
+
+def _shield_keys(merchant: str, mine: MerchantSettings) -> None:
+    """Keep the keys to the vendors' APIs out of what their webhooks say; one that cannot be resolved here cannot be told either."""
+    for vendor in (mine.loop, mine.masonhub, mine.airhouse):
+        reference = getattr(vendor, "api_key", None) or getattr(vendor, "token", None)
+        if reference is not None:
+            with suppress(ConfigError):
+                shield([resolve(reference, f"merchants.{merchant}").get_secret_value()])
 
 
 def _references(mine: MerchantSettings) -> dict[str, str | None]:

@@ -102,3 +102,11 @@ def test_a_file_in_another_encoding_is_told(tmp_path: Path) -> None:
 
 def test_a_spreadsheet_is_told(tmp_path: Path) -> None:
     assert "save the sheet as CSV" in complaints(tmp_path, HEADER, ROW, name="figures.xlsx")[0]
+
+
+@pytest.mark.parametrize("bad", ["9" * 101, "5239\x003555", "5239\x1b3555"])
+def test_a_key_that_cannot_be_one_is_a_bad_row(tmp_path: Path, bad: str) -> None:
+    file = tmp_path / "figures.csv"
+    file.write_text(f"external_id,sku,expected,received,restocked,status\n{bad},TEE,1,1,1,Processed\n", encoding="utf-8")
+    with pytest.raises(BadFiguresError, match="row 2"):
+        read_figures(file)

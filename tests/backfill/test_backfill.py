@@ -18,7 +18,7 @@ from msgspec import Raw
 
 from backhaul.domain.windows import Window
 from backhaul.errors import ConfigError
-from backhaul.pipeline import backfilling
+from backhaul.pipeline import backfilling, intake
 from backhaul.pipeline.backfilling import WindowsFailedError
 from backhaul.sandbox import scenarios
 from backhaul.sandbox.faults import Fault
@@ -115,11 +115,11 @@ def test_batches_bound_what_is_held_and_lose_nothing(sqlite_line: Line, monkeypa
     scenarios.populate(line.world, MERCHANT, returns=90, days=6)
     with line.session() as session:
         whole = line.world.now - timedelta(days=10), line.world.now
-        batches = list(session.loop.batches(*whole, size=25))
+        batches = [batch for batch, _ in session.loop.batches(*whole, size=25)]
         at_once = session.loop.returns(*whole)
     assert len(batches) >= 2  # a page is never cut
     assert {key for batch in batches for key in batch.returns["return_id"]} == set(at_once.returns["return_id"])
-    monkeypatch.setattr(backfilling, "BATCH", 25)
+    monkeypatch.setattr(intake, "BATCH", 25)
     assert _run(line)["records_out"] == 90
 
 

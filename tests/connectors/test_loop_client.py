@@ -317,3 +317,30 @@ def test_a_client_is_made_from_settings(vendor):
         assert client.http.calls == 1
     assert vendor.requests[0].path == "/api/2026-07/warehouse/return/5/process"
     assert vendor.requests[0].headers["X-Authorization"] == SECRET
+
+
+@pytest.mark.parametrize("form", [SECRET, SECRET.replace("-", "\\u002d")])
+def test_a_refusal_that_echoes_the_key_is_kept_without_it(vendor, loop, form):
+    vendor.says(Answer(f'{{"errors":{{"message":"Return refused for {form}","code":"{form}"}}}}'.encode()))
+    with pytest.raises(RefusedError) as caught:
+        loop.process("37603915")
+    assert SECRET not in f"{caught.value} {caught.value.code}" and "Return refused for [secret]" in str(caught.value)
+
+
+def test_a_record_that_echoes_the_key_is_read_without_it(vendor, loop):
+    vendor.says(said([stored(1, 1) | {"order_name": SECRET}]))
+    assert loop.returns(START, END, ["open"]).returns["order_name"].tolist() == ["[secret]"]
+
+
+def test_an_array_of_details_is_as_many_returns_with_the_asked_one_first(vendor, loop):
+    vendor.says(said([{"id": 2, "line_items": []}, {"id": 1, "line_items": []}]))
+    assert loop.details("1").returns["return_id"].tolist() == ["1", "2"]
+    vendor.says(said([]))
+    assert len(loop.details("1").returns) == 0
+
+
+def test_a_long_span_of_the_asn_report_is_asked_for_in_parts_that_loop_takes(vendor, loop):
+    vendor.says(said([]))
+    loop.asn(date(2026, 1, 1), date(2026, 9, 1))
+    asked = [(request.query["from"], request.query["to"]) for request in vendor.requests]
+    assert asked == [("2026-01-01", "2026-04-30"), ("2026-05-01", "2026-08-28"), ("2026-08-29", "2026-09-01")]

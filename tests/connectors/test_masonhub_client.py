@@ -373,3 +373,9 @@ def test_masonhub_has_nothing_to_close(vendor, masonhub):
     with pytest.raises(PermanentVendorError):
         masonhub.close(["1"])
     assert vendor.requests == []
+
+
+def test_a_message_that_echoes_the_token_or_a_customer_is_kept_without_them(vendor, masonhub):
+    vendor.says(said(failed(f"400: {SECRET.replace('-', chr(45))} refused for sam@example.com, +1 555 000 0000", key="ret-900001")))
+    (outcome,) = masonhub.create([draft()])
+    assert outcome.message == "400: [secret] refused for [e-mail] [number]" and outcome.code == "400"

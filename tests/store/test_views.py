@@ -10,7 +10,7 @@ from backhaul.domain.reasons import Reasons, folded
 from backhaul.domain.words import ExceptionKind
 from backhaul.store.engine import Store
 from backhaul.store.exceptions import raise_exception
-from backhaul.store.tables import decisions, deliveries, matches, reason_codes, receipts, return_lines, returns
+from backhaul.store.tables import IS_FOLLOWED, decisions, deliveries, matches, reason_codes, receipts, return_lines, returns
 
 NOW = datetime.now(UTC)
 COUNTS = ("available", "damaged", "pending", "missing", "awaited", "unverifiable")
@@ -151,3 +151,15 @@ def test_a_mapped_reason_is_not_listed_as_unmapped_whatever_letters_it_has(store
             connection.execute(sa.insert(reason_codes).values(merchant="acme", reason=reason, code=code))
     with store.read() as connection:
         assert connection.execute(sa.text("SELECT return_reason FROM recon_unmapped_reasons")).scalars().all() == ["Zu klein"]
+
+
+def test_processes_that_are_followed_are_found_by_an_index_of_their_own(store: Store) -> None:
+    query = "SELECT delivery_id FROM deliveries WHERE merchant = 'acme' AND {} ORDER BY confirmed_at"
+    condition = str(IS_FOLLOWED.of(deliveries))
+    with store.read() as connection:
+        if store.is_sqlite:
+            plan = connection.exec_driver_sql("EXPLAIN QUERY PLAN " + query.format(condition)).all()
+        else:
+            connection.exec_driver_sql("SET enable_seqscan = off")  # an empty table is always read whole
+            plan = connection.exec_driver_sql("EXPLAIN " + query.format(condition)).all()
+    assert "ix_deliveries_followed" in str(plan)

@@ -113,6 +113,8 @@ def _wrong(number: int, row: dict[str, str | None]) -> list[BadRow]:
     bad = [BadRow(number, name, "it is empty") for name in NEEDED if row[name] is None]
     counts = {name: parse.count(row[name]) for name in _COUNTS}
     bad += [BadRow(number, name, "not a whole number of units") for name, units in counts.items() if units is parse.UNPARSED]
+    keys = {"external_id": parse.key(row["external_id"]), "sku": parse.sku(row["sku"])}
+    bad += [BadRow(number, name, "too long, or not all of it readable") for name, key in keys.items() if key is parse.UNPARSED]
     received, restocked = counts["received"], counts["restocked"]
     if isinstance(received, int) and isinstance(restocked, int) and restocked > received:
         bad.append(BadRow(number, "restocked", "more than received"))

@@ -71,20 +71,22 @@ class LoopClient:
                 _keep_newest(found, page)
         return _batch(found)
 
-    def batches(self, start: datetime, end: datetime, size: int, states: Sequence[str] = RETURNS.states) -> Iterator[ReturnBatch]:
+    def batches(
+        self, start: datetime, end: datetime, size: int, states: Sequence[str] = RETURNS.states
+    ) -> Iterator[tuple[ReturnBatch, bool]]:
         """The same returns in batches of about `size`, so that what is held in memory does not grow with the range.
 
-        A return that is shown twice may come in two batches; the newer sight of it comes last.
+        With each comes whether it is the last, which may be empty and is given only once every pass is through. A return that is shown
+        twice may come in two batches; the newer sight of it comes last.
         """
         found: Found = {}
         for state in states:
             for page in self._pages(state, start, end):
                 _keep_newest(found, page)
                 if len(found) >= size:
-                    yield _batch(found)
+                    yield _batch(found), False
                     found = {}
-        if found:
-            yield _batch(found)
+        yield _batch(found), True
 
     def details(self, return_id: str) -> ReturnBatch:
         """One return as it is now, in the first row; none when Loop does not know the id. Others of its order may follow it.
