@@ -157,3 +157,14 @@ def test_a_warehouse_that_is_down_holds_up_no_process(begin: Tell) -> None:
     history.sync()
     history.sync()
     assert effects(history, "loop.process") == 1
+
+
+def test_an_update_that_a_newer_one_overtook_before_it_was_read_back_is_over_too(begin: Tell) -> None:
+    history = begin()
+    history.label(0, 1)
+    history.retry(0)
+    assert history.account.state(history.ids[0], "rma.update") == "accepted"
+    history.label(0, 2)
+    history.sync()
+    updates = history.account.rows("SELECT state FROM deliveries WHERE merchant = :m AND kind = 'rma.update' ORDER BY delivery_id")
+    assert [row["state"] for row in updates] == ["confirmed", "confirmed"]
