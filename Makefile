@@ -1,6 +1,6 @@
 # What one does here. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test chaos lint bench docs serve clean
+.PHONY: help install lock demo test chaos lint audit image bench docs serve clean
 
 # The lock is resolved on Python 3.11; later ones work too.
 PYTHON ?= $(shell for python in python3.11 python3; do \
@@ -11,22 +11,27 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: .venv/.installed ## Build .venv from requirements.lock (again only when the lock or pyproject.toml changed)
+install: .venv/.installed ## Build .venv from the two locks (again only when a lock or pyproject.toml changed)
 
-.venv/.installed: requirements.lock pyproject.toml
+.venv/.installed: requirements.lock requirements-dev.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Backhaul needs Python 3.11 or later; name one with make install PYTHON=..." >&2; exit 1; }
 	@echo "Installing into .venv; the first time takes a minute or two."
 	@rm -f $@
 	@$(PYTHON) -m venv .venv
-	@$(PIP) install --no-compile --no-deps --require-hashes --requirement requirements.lock
+	@$(PIP) install --no-compile --no-deps --require-hashes --requirement requirements.lock --requirement requirements-dev.lock
 	@$(PIP) install --no-compile --no-deps --no-index --no-build-isolation --editable .
 	@# Compiled here on every core, so that the first command does not pay for it; a package's own broken sample file is no reason to stop.
 	@$(BIN)/python -m compileall -q -q -j 0 .venv/lib backhaul flows tasks || true
 	@touch $@
 
-lock: install ## Resolve the dependencies anew into requirements.lock (versions and hashes only)
-	@$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --extra dev --no-annotate --no-header \
-		--no-emit-options --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
+COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header \
+	--no-emit-options --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --upgrade --extra build
+
+lock: install ## Resolve the dependencies anew: requirements.lock is what runs, requirements-dev.lock what developers need besides
+	@mkdir -p build
+	@$(COMPILE) --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --extra dev --constraint requirements.lock --output-file build/both.lock pyproject.toml
+	@awk 'NR == FNR { if (/==/) runs[$$1]; next } /==/ { is_new = !($$1 in runs) } is_new' requirements.lock build/both.lock > requirements-dev.lock
 
 demo: install ## Run the whole of Backhaul against simulated vendors
 	@$(BIN)/backhaul demo
@@ -37,12 +42,22 @@ test: install ## Run the tests
 chaos: install ## Let everything go wrong: every operation fails, every point is a crash, thousands of histories (over an hour)
 	@CHAOS=1 $(BIN)/pytest tests/chaos -n 2 --dist worksteal
 
-lint: install ## Check style, types, the direction of imports, and that no file names a registry or a machine
+lint: install ## Check style, types, the direction of imports, and that no file names a registry, a machine or a secret
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python scripts/check_files.py
+
+audit: install ## Look for insecure code, for secrets, and (where an index answers) for known holes in what is locked
+	@$(BIN)/ruff check --select S .
+	@$(BIN)/python scripts/check_files.py
+	@test -x build/audit/bin/pip-audit || { $(PYTHON) -m venv build/audit && build/audit/bin/pip --quiet install pip-audit; } || \
+		{ rm -rf build/audit; echo "No index answers: what is locked was not audited." >&2; }
+	@test ! -x build/audit/bin/pip-audit || build/audit/bin/pip-audit --requirement requirements.lock --require-hashes --disable-pip
+
+image: install ## Build what the container image would hold, in a clean folder, and run its demo
+	@$(BIN)/python scripts/try_image.py
 
 bench: install ## Measure the numbers that docs promise
 	@$(BIN)/python -m benchmarks

@@ -1,7 +1,8 @@
-"""Fails when a file of the project names a package registry's host or a path of somebody's machine.
+"""Fails when a file of the project names a package registry's host or a path of somebody's machine, or holds what looks like a secret.
 
-Such a name works on one machine and nowhere else, and tells strangers about that machine. Looks at what git would commit; in a
-copy without git, at every file outside the folders that tools make.
+Such a name works on one machine and nowhere else, and tells strangers about that machine; a secret that was committed once is known
+to all who ever read the project. Looks at what git would commit; in a copy without git, at every file outside the folders that tools make.
+An invented secret in a test says what it is: it has one of the words "invented", "not-a-real", "test" or "example" in it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,22 @@ REGISTRY = re.compile(
     "|".join((r"pypi\." + "org", "python" + r"hosted\.org", r"npm" + r"js\.(?:org|com)", r"deb" + r"ian\.org", r"conda\." + "anaconda"))
 )
 MACHINE_PATH = re.compile(r"(?<![\w.\-*])/(?:root|work|home|Users|tmp)" + r"/[\w.]|\b[A-Z]:" + r"\\Users\\|file:/" + "//")
+SECRET = re.compile(
+    "|".join(
+        (
+            r"-----BEGIN (?:[A-Z]+ )*PRIVATE" + " KEY-----",
+            r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+            r"\bgh[pousr]_[A-Za-z0-9]{36}",
+            r"\bglpat-[\w-]{20}",
+            r"\bxox[abprs]-[\w-]{10,}",
+            r"\b(?:sk|rk|pk)_live_[A-Za-z0-9]{16,}",
+            r"\bshp(?:at|ca|pa|ss)_[0-9a-f]{32}",
+            r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
+            # a key of no known form, by what it is called: 24 or more letters with digits among them
+            r"(?i:api_?key|secret|token|passw(?:or)?d)[\"']?\s*[:=]\s*[\"'](?![\w+/=-]*(?:invented|not-a-real|test|example))(?=[\w+/=-]*\d)(?=[\w+/=-]*[A-Za-z])[\w+/=-]{24,}[\"']",
+        )
+    )
+)
 
 
 def files(root: Path = ROOT) -> list[Path]:
@@ -44,13 +61,13 @@ def files(root: Path = ROOT) -> list[Path]:
 
 
 def findings(paths: Iterable[Path], root: Path = ROOT) -> Iterator[str]:
-    """One line for each place that names a registry or a machine's path: file, line number, and what it is."""
+    """One line for each place that names a registry, a machine's path or a secret: file, line number, and what it is."""
     for path in paths:
         content = path.read_bytes()
         if b"\0" in content:
             continue
         for number, line in enumerate(content.decode("utf-8", errors="replace").splitlines(), 1):
-            for what, pattern in (("a registry's host", REGISTRY), ("a path of a machine", MACHINE_PATH)):
+            for what, pattern in (("a registry's host", REGISTRY), ("a path of a machine", MACHINE_PATH), ("a secret", SECRET)):
                 if pattern.search(line):
                     yield f"{path.relative_to(root)}:{number}: names {what}"
 
@@ -58,7 +75,7 @@ def findings(paths: Iterable[Path], root: Path = ROOT) -> Iterator[str]:
 def main() -> int:
     """Print every finding; 1 when there is any."""
     found = list(findings(files()))
-    print("\n".join(found) or "No file names a registry or a machine.")
+    print("\n".join(found) or "No file names a registry, a machine or a secret.")
     return 1 if found else 0
 
 

@@ -208,13 +208,21 @@ def _settle(facts: ReturnFacts) -> tuple[list[Change], ReturnFacts]:
     for one in facts.owed:
         shown = facts.rma if facts.rma is not None and facts.rma.warehouse == one.warehouse else None
         seen = Seen(facts.loop_state, rma_stage=shown.stage if shown else None, package_id=shown.package_id if shown else None)
-        carried = draft_from_json(one.payload).tracking_number if one.kind is DeliveryKind.RMA_UPDATE and one.payload else None
-        proof = proven(one, seen, carried)
+        proof = proven(one, seen, _carried(one, facts))
         if proof is not None:
             changes.append(Change(one.delivery_id, proof.transition, proof.why))
             one = replace(one, state=proof.transition.target)
         owed.append(one)
     return changes, replace(facts, owed=tuple(owed)) if changes else facts
+
+
+def _carried(one: Owed, facts: ReturnFacts) -> str | None:
+    """The tracking number that an update is to be shown with; none where a newer update, which is through, has replaced it."""
+    if one.kind is not DeliveryKind.RMA_UPDATE or one.payload is None:
+        return None
+    if any(newer.delivery_id > one.delivery_id and newer.state in THROUGH for newer in facts.of(DeliveryKind.RMA_UPDATE)):
+        return None
+    return draft_from_json(one.payload).tracking_number
 
 
 def _bound(facts: ReturnFacts) -> Decision | None:

@@ -23,6 +23,7 @@ from contextvars import copy_context
 from datetime import datetime, timedelta
 
 from backhaul.connectors.base import Outcome, Verdict, Warehouse
+from backhaul.connectors.http import CALL_DEADLINE, within
 from backhaul.domain import deliveries as domain
 from backhaul.domain.announce import draft_from_json
 from backhaul.domain.backoff import next_delay
@@ -175,7 +176,8 @@ class Lane:
         """Settle uncertain deliveries by what the vendor shows; of those that it does not show, nothing was done."""
         started_at = self.session.clock()
         try:
-            answers = lookups.look_up(self.session, uncertain, started_at)
+            with within(CALL_DEADLINE):  # all of its calls together, so that the lease holds
+                answers = lookups.look_up(self.session, uncertain, started_at)
         except UnauthorizedError as error:
             self._stop(uncertain, error, started_at)
             return 0

@@ -20,6 +20,7 @@ from backhaul.pipeline.connecting import receiver_url
 from backhaul.pipeline.findings import Check, Finding, fail, ok, run_checks, unchecked, warn
 from backhaul.pipeline.session import Clock, utc_now
 from backhaul.pipeline.vendor_checks import loop_lane, warehouse_lanes
+from backhaul.store.circuits import read_circuits
 from backhaul.store.engine import Store
 from backhaul.store.tables import return_lines, returns, runs, watermarks
 
@@ -106,6 +107,7 @@ class StoreChecks:
         for name, mine in self._merchants.items():
             lane.append(Check("sync.age", name, partial(self.age, name)))
             lane.append(Check("reasons", name, partial(self.reasons, name, mine)))
+            lane.append(Check("circuits", name, partial(self.circuits, name)))
         return lane
 
     def close(self) -> None:
@@ -166,6 +168,20 @@ class StoreChecks:
             return fail("sync.age", merchant, what, remedy)
         is_well = age <= SYNC_LATE and (newest is None or newest.state != "failed")
         return ok("sync.age", merchant, what) if is_well else warn("sync.age", merchant, what, remedy)
+
+    def circuits(self, merchant: str) -> Finding:
+        """Which vendors are left alone, because calls to them keep failing."""
+        if self._store is None:
+            return unchecked("circuits", merchant, "the store is not ready")
+        with self._store.read() as connection:
+            is_open = {vendor: one for vendor, one in read_circuits(connection, merchant).items() if one.opened_at is not None}
+        if not is_open:
+            return ok("circuits", merchant, "no vendor is left alone")
+        now = self._clock()
+        told = "; ".join(f"{vendor}, left alone {_ago(now - one.opened_at)}: {one.why}" for vendor, one in is_open.items() if one.opened_at)
+        return warn(
+            "circuits", merchant, told, "Nothing is given up: it is tried again by itself, and what is owed is sent when it answers."
+        )
 
     def reasons(self, merchant: str, settings: MerchantSettings) -> Finding:
         """How many of the last 30 days' lines have a reason that the present config maps to a warehouse code."""

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from backhaul.errors import StoreError
 from backhaul.pipeline.session import Clock
 from backhaul.store import events
+from backhaul.store.circuits import open_circuits
 from backhaul.store.engine import Store
 from backhaul.store.tables import IS_OWED, IS_QUARANTINED, deliveries, quarantine, watermarks
 
@@ -78,7 +79,8 @@ class _Stored(Collector):
     def _read(self) -> list[Metric]:
         try:
             with self._store.read() as connection:
-                gauges = [*self._backlog(connection), self._lag(connection), _deliveries(connection), _quarantine(connection)]
+                gauges = [*self._backlog(connection), self._lag(connection), _deliveries(connection), _circuits(connection)]
+                gauges.append(_quarantine(connection))
         except (StoreError, sa.exc.SQLAlchemyError):
             return [GaugeMetricFamily("backhaul_store_up", "Whether the store can be read.", value=0)]
         return [GaugeMetricFamily("backhaul_store_up", "Whether the store can be read.", value=1), *gauges]
@@ -108,6 +110,15 @@ def _deliveries(connection: sa.Connection) -> Metric:
     keys = (deliveries.c.merchant, deliveries.c.kind, deliveries.c.state)
     for row in connection.execute(sa.select(*keys, sa.func.count().label("number")).where(IS_OWED.of(deliveries)).group_by(*keys)):
         gauge.add_metric((row.merchant, row.kind, row.state), row.number)
+    return gauge
+
+
+def _circuits(connection: sa.Connection) -> Metric:
+    gauge = GaugeMetricFamily(
+        "backhaul_circuit_open", "1 for a vendor that is left alone, because calls to it keep failing.", labels=("merchant", "vendor")
+    )
+    for row in open_circuits(connection):
+        gauge.add_metric((row["merchant"], row["vendor"]), 1)
     return gauge
 
 

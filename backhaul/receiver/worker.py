@@ -20,7 +20,7 @@ from backhaul.store.engine import Store
 MakeWork = Callable[[str | None, Observe], Work]  # config path, whom to tell of calls to vendors; imported by name in the new process
 
 _RESTART_AFTER = 1.0  # seconds
-_STOPS_WITHIN = 60.0  # seconds; a call to a vendor may take 30
+_STOPS_WITHIN = 60.0  # seconds; a call to a vendor may take 45
 
 log = logging.getLogger(__name__)
 

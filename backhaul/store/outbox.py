@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -31,6 +31,8 @@ from backhaul.store.types import Time
 _THROUGH = [state.value for state in domain.THROUGH]
 _OVER = [state.value for state in domain.OVER]
 _DISPENSABLE = [kind.value for kind in domain.DISPENSABLE]
+# Every delivery's; a bound on the second column of `ix_deliveries_open` is what makes SQLite choose it without statistics.
+_HAS_A_TURN = deliveries.c.next_attempt_at > datetime(1970, 1, 1, tzinfo=UTC)
 _SENDING, _PENDING = DeliveryState.SENDING.value, DeliveryState.PENDING.value
 
 
@@ -109,7 +111,7 @@ def upcoming(connection: sa.Connection, merchant: str, now: datetime) -> dict[tu
         sa.select(deliveries.c.kind, deliveries.c.warehouse, sa.func.min(due_at, type_=Time()))
         .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
         .where(deliveries.c.merchant == merchant, deliveries.c.held_by.is_(None), IS_UNSENT.of(deliveries), _is_clear(waited))
-        .where(sa.or_(deliveries.c.state == _PENDING, deliveries.c.lease_expires_at < now))
+        .where(_HAS_A_TURN, sa.or_(deliveries.c.state == _PENDING, deliveries.c.lease_expires_at < now))
         .where(deliveries.c.return_id.not_in(_in_quarantine(merchant)))
         .group_by(deliveries.c.kind, deliveries.c.warehouse)
     )
@@ -374,7 +376,7 @@ def stuck(connection: sa.Connection, merchant: str, since: datetime) -> list[Any
         sa.select(deliveries.c.kind, deliveries.c.return_id, deliveries.c.attempts, deliveries.c.message, deliveries.c.owed_since)
         .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
         .where(deliveries.c.merchant == merchant, IS_UNSENT.of(deliveries), deliveries.c.held_by.is_(None), _is_clear(waited))
-        .where(deliveries.c.owed_since < since, clear_since < since)
+        .where(_HAS_A_TURN, deliveries.c.owed_since < since, clear_since < since)
     )
     return list(connection.execute(query).all())
 
@@ -385,7 +387,7 @@ def blocked(connection: sa.Connection, merchant: str) -> list[Any]:
     query = (
         sa.select(deliveries.c.kind, deliveries.c.return_id, waited.c.kind.label("waits_for"), waited.c.state.label("because"))
         .join(waited, waited.c.delivery_id == deliveries.c.waits_for)
-        .where(deliveries.c.merchant == merchant, IS_UNSENT.of(deliveries))
+        .where(deliveries.c.merchant == merchant, IS_UNSENT.of(deliveries), _HAS_A_TURN)
         .where(waited.c.state.in_(_OVER), sa.not_(_is_clear(waited)))
     )
     return list(connection.execute(query).all())

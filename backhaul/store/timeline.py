@@ -81,6 +81,13 @@ def _versions(connection: sa.Connection, merchant: str, return_id: str) -> list[
     return entries
 
 
+_OUTCOMES = {
+    "unreadable": "; it could not be read, so that the return was read back from Loop",
+    "unknown_return": "; Loop does not show the return yet",
+    "never_shown": "; Loop never showed the return",
+}
+
+
 def _events(connection: sa.Connection, merchant: str, return_id: str) -> list[Entry]:
     query = sa.select(events).where(events.c.merchant == merchant, events.c.record_key == return_id)
     entries = []
@@ -91,7 +98,7 @@ def _events(connection: sa.Connection, merchant: str, return_id: str) -> list[En
                 row.received_at,
                 1,
                 "event",
-                f"{row.source} told us {row.topic} by {row.channel}{occurred}",
+                f"{row.source} told us {row.topic} by {row.channel}{occurred}{_OUTCOMES.get(row.outcome, '')}",
                 row.run_id,
                 body=json.loads(row.body),
             )

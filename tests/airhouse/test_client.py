@@ -223,3 +223,50 @@ def test_a_list_that_goes_in_circles_or_is_none_fails_the_poll(vendor: Vendor, c
 def test_a_range_of_time_is_aware(client: Airhouse) -> None:
     with pytest.raises(ValueError, match="aware"):
         client.news(datetime(2026, 3, 1), SINCE)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(b"<a>Found</a>", 302, {"Location": "/login"}),
+        Answer(b"<html>no such site</html>", 404),
+        said({"error": {"code": "not_found", "message": "no such path"}}, 404),
+        said({"error": {"code": "invalid", "message": "bad filter"}}, 422),
+        said({"data": [{"external_id": KEY, "id": "ret_1", "items": "none"}]}),
+        said({"returns": []}),
+    ],
+)
+def test_a_read_that_fails_before_a_write_is_passing_and_certain_whatever_it_met(
+    vendor: Vendor, client: Airhouse, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backhaul.connectors.http.BACKOFF_FIRST", 0.001)
+    vendor.says(answer)
+    for write in (lambda: client.update([draft()]), lambda: client.close([KEY]), lambda: client.cancel([KEY])):
+        with pytest.raises(TransientVendorError) as caught:
+            write()
+        assert caught.value.is_certain
+    assert {request.method for request in vendor.requests} == {"GET"}
+
+
+def test_news_in_parts_goes_on_from_airhouses_own_cursor(vendor: Vendor, client: Airhouse) -> None:
+    pages = {None: "p2", "p2": "p3", "p3": None}
+
+    def respond(request: Request) -> Answer:
+        cursor = request.query.get("cursor")
+        return said({"data": [CREATED | {"id": f"ret_{cursor}", "external_id": str(cursor)}], "next_cursor": pages[cursor]})
+
+    vendor.respond = respond
+    first = client.news(SINCE, SINCE, calls=2)
+    assert (list(first.batch.receipts["return_id"]), first.calls, first.cursor) == (["None", "p2"], 2, "p3")
+    rest = client.news(SINCE, SINCE, calls=2, cursor=first.cursor)
+    assert (list(rest.batch.receipts["return_id"]), rest.calls, rest.cursor) == (["p3"], 1, None)
+
+
+def test_a_list_that_pages_without_end_fails_with_what_was_asked(vendor: Vendor, client: Airhouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backhaul.connectors.airhouse.client.PAGES_LONGEST", 30)
+    vendor.respond = lambda _: said({"data": [], "next_cursor": f"p{len(vendor.requests)}"})
+    with pytest.raises(StructuralError, match=r"updated_since .* has not ended after 30 pages"):
+        client.news(SINCE, SINCE)
+    with pytest.raises(StructuralError, match=f"external_id {KEY}.* has not ended after 20 pages"):
+        client.find([KEY])
+    assert len(vendor.requests) == 50

@@ -19,7 +19,7 @@ from backhaul.sandbox.core.courier import Posting
 from tests.chaos.ground import Account, Ground
 from tests.chaos.invariants import check
 from tests.chaos.model import Decision, expected, on_receipt, told_facts, true_facts
-from tests.chaos.operations import Crash, Mode, Operations, watched
+from tests.chaos.operations import Crash, Mode, Operations, answer, watched
 from tests.chaos.sweep import heal
 
 SKU, OTHER = "TEE-NVY-M", "CAP-RED-1"
@@ -70,7 +70,7 @@ class Watch(Operations):
         if self.ends_in == "lost":
             raise httpx.ReadTimeout("the answer never came", request=request)
         if self.ends_in == "401":
-            return httpx.Response(401, json={"message": "Unauthorized."}, request=request)
+            return answer(401, "Unauthorized.")
         return response
 
     def _verdict(self, return_id: str) -> str:
@@ -204,12 +204,10 @@ class Histories(RuleBasedStateMachine):
         """Every vendor is well."""
         self.account.world.faults.clear()
 
-    @rule(
-        step=st.sampled_from([timedelta(seconds=20), timedelta(seconds=70), timedelta(minutes=6), timedelta(minutes=16), timedelta(days=3)])
-    )
-    def wait(self, step: timedelta) -> None:
+    @rule(minutes=st.sampled_from([0.3, 1.2, 6, 16, 3 * 24 * 60]))
+    def wait(self, minutes: float) -> None:
         """Time passes."""
-        self.account.wait(step)
+        self.account.wait(timedelta(minutes=minutes))
 
     # Webhooks
 

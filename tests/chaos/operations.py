@@ -76,12 +76,18 @@ class Operations:
         if "unsent" in failing:
             raise httpx.ConnectError("no route to the vendor", request=request)
         if "busy" in failing:
-            return httpx.Response(503, json={"message": "Service unavailable"}, request=request)
+            return answer(503, "Service unavailable")
         response: httpx.Response = send(request)
         if "lost" in failing:
             response.close()
             raise httpx.ReadTimeout("the answer never came", request=request)
         return response
+
+
+def answer(status: int, message: str) -> httpx.Response:
+    """An answer of a vendor, as a transport gives it."""
+    stream = httpx.ByteStream(b'{"message": "%s"}' % message.encode())
+    return httpx.Response(status, headers={"Content-Type": "application/json"}, stream=stream)
 
 
 def _database_error(cursor: Any) -> Exception:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backhaul.errors import BackhaulError
 from tests.chaos.ground import LONG, Account, Ground
 from tests.chaos.invariants import check, digest
 from tests.chaos.operations import LASTING, MODES, Crash, Mode, Operations, watched
@@ -65,7 +66,7 @@ def _do(steps: Sequence[Step], account: Account) -> None:
     for step in steps:
         try:
             step(account)
-        except (Exception, Crash):
+        except (BackhaulError, Crash):
             continue
 
 

@@ -198,3 +198,26 @@ def test_every_ask_covers_less_than_the_one_it_came_from(times, order, size):
     read(server)
     assert len(set(server.asks)) == len(server.asks)
     assert all(one != two for one, two in pairwise(server.asks))
+
+
+def test_a_server_that_pages_without_end_is_stopped_with_the_count_of_what_it_sent():
+    pager, asks = Pager(START, START + timedelta(days=120)), []
+
+    def read_on() -> None:
+        while (ask := pager.next()) is not None:
+            asks.append(ask)
+            rows = [Row(f"{len(asks)}-{place}", ask.start + timedelta(seconds=place)) for place in range(2)]
+            pager.feed(rows, has_more=ask.is_paginated)
+
+    with pytest.raises(StructuralError, match=r"pages without end: it has sent \d+ pages with \d+ returns"):
+        read_on()
+    assert 200 < len(asks) < 1_000
+
+
+def test_a_long_range_of_full_pages_is_read_to_its_end():
+    pager, asks = Pager(START, START + timedelta(days=120)), 0
+    while (ask := pager.next()) is not None:
+        asks += 1
+        rows = [Row(str(ask.start + timedelta(seconds=place)), ask.start + timedelta(seconds=place)) for place in range(50)]
+        pager.feed(rows, has_more=asks < 2_000)
+    assert asks >= 2_000

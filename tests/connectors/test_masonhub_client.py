@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 from backhaul.config import MasonHubSettings
 from backhaul.connectors.base import Verdict, Warehouse
 from backhaul.connectors.masonhub.client import MasonHub
+from backhaul.connectors.masonhub.endpoints import RMAS
 from backhaul.domain.rma import RmaDraft, RmaLine
 from backhaul.errors import (
     PermanentVendorError,
@@ -379,3 +381,28 @@ def test_a_message_that_echoes_the_token_or_a_customer_is_kept_without_them(vend
     vendor.says(said(failed(f"400: {SECRET.replace('-', chr(45))} refused for sam@example.com, +1 555 000 0000", key="ret-900001")))
     (outcome,) = masonhub.create([draft()])
     assert outcome.message == "400: [secret] refused for [e-mail] [number]" and outcome.code == "400"
+
+
+def test_news_in_parts_goes_on_where_it_was_left_in_the_range_that_was_asked_for_first(vendor, masonhub):
+    rows = [dc_made(number) for number in range(250)]
+
+    def respond(request):
+        offset = int(request.query["offset"])
+        return said({"limit": 100, "data": rows[offset : offset + 100]})
+
+    vendor.respond = respond
+    first = masonhub.news(SINCE, UNTIL, calls=2)
+    assert (len(first.batch.receipts), first.calls) == (200, 2)
+    rest = masonhub.news(UNTIL, UNTIL, calls=2, cursor=first.cursor)
+    assert (len(rest.batch.receipts), rest.calls, rest.cursor) == (50, 1, None)
+    assert {request.query["sdt"] for request in vendor.requests} == {"2026-03-01T00:00:00Z"}
+
+
+def test_a_search_that_pages_without_end_fails_and_says_why(vendor, masonhub, monkeypatch):
+    monkeypatch.setattr("backhaul.connectors.masonhub.client.RMAS", replace(RMAS, pages_longest=5))
+    vendor.respond = lambda request: said({"data": [dc_made(int(request.query["offset"]) + number) for number in range(100)]})
+    with pytest.raises(StructuralError, match="has not ended after 5 pages"):
+        masonhub.news(SINCE, UNTIL)
+    with pytest.raises(StructuralError, match=f"over {RMAS.pages_of_keys} pages; it seems to pass over the filter cid"):
+        masonhub.find(["1"])
+    assert len(vendor.requests) == 5 + RMAS.pages_of_keys

@@ -92,6 +92,7 @@ def test_what_a_vendor_says_keeps_its_sense_and_loses_what_is_personal(said: str
 
 def test_what_a_vendor_says_is_cut_before_anything_is_looked_for_in_it() -> None:
     assert len(words("word " * 1_000_000)) <= WORDS_LIMIT
+    assert len(words("word " * 1_000_000, limit=1_000_000)) <= text._LOOKED_AT
     assert words("x" * 10_000_000 + "@example.com") == ""  # half of an address could be a whole name
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -15,7 +14,6 @@ from typing import Any
 import pytest
 
 from backhaul.connectors.http import Http
-from backhaul.connectors.masonhub import client
 from tests.e2e.house import House
 
 # name of a merchant -> the fault that strikes it, and what its first attempt is said to have been
@@ -79,7 +77,6 @@ class Struck:
 def struck(build_shared: Callable[..., House]) -> Struck:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(Http.__init__.__kwdefaults__, "timeout", IMPATIENT)
-        patch.setattr(client, "RMAS", replace(client.RMAS, write_timeout=IMPATIENT))
         return Struck(build_shared({name: {"loop": {"process_settle_seconds": 1}} for name in FAULTS}))
 
 

@@ -33,6 +33,7 @@ def test_what_is_checked_of_a_masonhub_merchant(healthy, findings):
         "store.write",
         "sync.age",
         "reasons",
+        "circuits",
         "secret.loop.api_key",
         "secret.loop.webhook_secret",
         "loop.key_length",

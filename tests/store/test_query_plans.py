@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from backhaul.domain.deliveries import TOLD_TO_LOOP
 from backhaul.receiver.metrics import Metrics
 from backhaul.store import events, outbox, polls, quarantine
 from backhaul.store.engine import Store
 from backhaul.store.facts import due_returns
 from backhaul.store.runs import start_run
 from backhaul.store.tables import metadata
+from backhaul.store.transaction import Transaction
 
 ROWS = 100_000
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -157,13 +159,26 @@ def counted(connection: sa.Connection, query: str) -> object:
 
 
 UNSENT = {"ix_deliveries_open", "ix_deliveries_sending", "ix_deliveries_owed"}
+
+
+def transaction(connection: sa.Connection) -> Transaction:
+    return Transaction(connection, "acme", "run", NOW)
+
+
 LOOKS: dict[str, tuple[Callable[[sa.Connection], object], dict[str, set[str]]]] = {
     "events.claim": (lambda c: events.claim(c, "acme", NOW, 100), {"events": {"ix_events_waiting", "key"}}),
     "events.backlog": (lambda c: events.backlog(c, NOW), {"events": {"ix_events_waiting"}}),
-    "outbox.claim": (lambda c: outbox.claim(c, "acme", "me", NOW), {"deliveries": {*UNSENT, "key"}}),
-    "outbox.next_due": (lambda c: outbox.next_due(c, "acme"), {"deliveries": {*UNSENT, "key"}}),
-    "outbox.expire_the_dead": (lambda c: outbox.expire_the_dead(c, "acme", NOW), {"deliveries": UNSENT}),
-    "outbox.take_back": (lambda c: outbox.take_back(c, "acme", NOW), {"deliveries": UNSENT}),
+    "outbox.due_together": (
+        lambda c: outbox.due_together(transaction(c), TOLD_TO_LOOP, None, 10),
+        {"deliveries": {*UNSENT, "key"}, "quarantine": {"ix_quarantine_held"}},
+    ),
+    "outbox.upcoming": (
+        lambda c: outbox.upcoming(c, "acme", NOW),
+        {"deliveries": {*UNSENT, "key"}, "quarantine": {"ix_quarantine_held"}},
+    ),
+    "outbox.expire_the_dead": (lambda c: outbox.expire_the_dead(transaction(c)), {"deliveries": UNSENT}),
+    "outbox.stuck": (lambda c: outbox.stuck(c, "acme", NOW), {"deliveries": {*UNSENT, "key"}}),
+    "outbox.blocked": (lambda c: outbox.blocked(c, "acme"), {"deliveries": {*UNSENT, "key"}}),
     "due_returns": (
         lambda c: due_returns(c, "acme", NOW, "", 100),
         {"returns": {"ix_returns_due"}, "decisions": {"ix_decisions_due"}, "quarantine": {"ix_quarantine_held"}},

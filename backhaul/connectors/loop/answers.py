@@ -115,7 +115,7 @@ def note_texts(body: bytes, what: str) -> list[str]:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         found = complaint(body)
         raise StructuralError(f"{what}: {(found.message or found.code) if found else _why(error)}") from None
-    return [written for note in notes if (written := parse.text(note.content)) is not None]
+    return [note.content for note in notes if isinstance(note.content, str) and note.content.strip()]  # as written: ours is looked for
 
 
 def webhook(wire: WebhookWire) -> Webhook:
