@@ -167,7 +167,7 @@ def _center(client: ShipBob, settings: ShipBobSettings) -> Look:
 
 def _items(client: ShipBob) -> Look:
     """The first page of products is enough to see whether anybody has written instructions."""
-    page = next(pages(client.http, PRODUCTS_PATH, "", "list_products"), [])
+    page, _ = next(pages(client.http, PRODUCTS_PATH, "", "list_products"))
     products = [decode(client.http, "list_products", raw, ProductWire) for raw in page]
     stocked = [one for product in products for one in product.variants or () if one.inventory is not None]
     bare = [one for one in stocked if one.return_preferences is None or parse.text(one.return_preferences.instructions) is None]
