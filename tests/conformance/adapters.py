@@ -12,14 +12,15 @@ from typing import Any, ClassVar
 
 from pydantic import SecretStr
 
-from backhaul.config import AirhouseSettings, MasonHubSettings
 from backhaul.connectors.airhouse import normalise as airhouse
 from backhaul.connectors.airhouse import wire as airhouse_wire
 from backhaul.connectors.airhouse.client import Airhouse
+from backhaul.connectors.airhouse.settings import AirhouseSettings
 from backhaul.connectors.base import ReceiptBatch
 from backhaul.connectors.masonhub import normalise as masonhub
 from backhaul.connectors.masonhub import wire as masonhub_wire
 from backhaul.connectors.masonhub.client import MasonHub
+from backhaul.connectors.masonhub.settings import MasonHubSettings
 from backhaul.connectors.shipbob import normalise as shipbob
 from backhaul.connectors.shipbob import wire as shipbob_wire
 from backhaul.connectors.shipbob.client import ShipBob

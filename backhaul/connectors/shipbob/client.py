@@ -237,8 +237,8 @@ class ShipBob:
         """
         found: dict[str, ReturnWire | Rejected] = {}  # page numbers drift while returns are made
         used, more = 0, cursor
-        for records, more in pages(self.http, RETURNS.path, f"{query}&SortOrder=Asc", operation, size="Limit", cursor=cursor):
-            known, used = len(found), used + 1
+        for records, following in pages(self.http, RETURNS.path, f"{query}&SortOrder=Asc", operation, size="Limit", cursor=cursor):
+            known, used, more = len(found), used + 1, following
             wires, bad = receipts.decoded(records)
             found.update((parse.ident(wire.id) or f"no id, {used}/{place}", wire) for place, wire in enumerate(wires))
             found.update((f"rejected {one.record_key}", one) for one in bad)

@@ -15,9 +15,9 @@ import msgspec
 from backhaul.connectors import parse
 from backhaul.connectors.base import ReceiptBatch, Rejected
 from backhaul.connectors.frames import Unreadable, frame
+from backhaul.connectors.parse import UNPARSED
 from backhaul.connectors.shipbob.endpoints import CONDITIONS, TO_SENDER, TYPES, UNGRADED, stage_of, status_of, word
 from backhaul.connectors.shipbob.wire import CONTAINERS, WANTED, LineWire, ReturnWire, TakenWire
-from backhaul.connectors.parse import UNPARSED
 from backhaul.connectors.text import BODY_LIMIT, fingerprint, kept, plain
 from backhaul.domain.schema import RECEIPT_LINES, RECEIPTS
 from backhaul.domain.words import RmaStage
