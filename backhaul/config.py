@@ -1,23 +1,24 @@
-"""Settings: `backhaul.toml`, typed. This module alone reads the environment.
-
-Secrets are references (`env:NAME`, `block:NAME`), resolved at the moment of use and never kept in a model, a log or an error.
-"""
+"""Settings: `backhaul.toml`, typed. This module and `secret` alone read the environment."""
 
 from __future__ import annotations
 
 import os
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, create_model, model_validator
 
+from backhaul.connectors.loop.settings import LoopSettings
+from backhaul.connectors.registry import WAREHOUSES
+from backhaul.connectors.settings import Section
+from backhaul.connectors.vendor import Account
 from backhaul.errors import ConfigError
-from backhaul.urls import base_url
+from backhaul.secret import resolve
 
 DEFAULT_PATH = "backhaul.toml"
-MASONHUB_REASONS = ("tooBig", "tooSmall", "damaged", "wrongItem", "other")
 
 
 _PASSWORD = re.compile(r"^[^:/?#]+://[^/?#@]*:[^@]+@|[?&](?:ssl)?password=.", re.IGNORECASE)
@@ -28,64 +29,27 @@ def holds_password(url: str) -> bool:
     return _PASSWORD.search(url) is not None
 
 
-def _reference(value: str) -> str:
-    scheme, _, name = value.partition(":")
-    if scheme not in ("env", "block") or not name:
-        raise ValueError("a secret is a reference, env:NAME or block:NAME, never the secret itself")
-    return value
+def _warehouse(name: str) -> str:
+    if name not in WAREHOUSES:
+        raise ValueError(f"Input should be {_either(map(repr, WAREHOUSES))}")
+    return name
 
 
-BaseUrl = Annotated[str, AfterValidator(base_url)]
-SecretRef = Annotated[str, AfterValidator(_reference)]
+def _either(words: Iterable[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} or {last}"
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+WarehouseName = Annotated[str, AfterValidator(_warehouse)]
 
 
-class StoreSettings(_Model):
+class StoreSettings(Section):
     """Where the store is: `sqlite:///FILE`, `postgresql+psycopg://…`, or `env:NAME` when the URL holds a password."""
 
     url: str = "sqlite:///backhaul.db"
 
 
-class LoopSettings(_Model):
-    """One merchant's Loop account."""
-
-    base_url: BaseUrl
-    api_key: SecretRef
-    webhook_secret: SecretRef | None = None
-    process_settle_seconds: int = Field(900, ge=0)
-    outcome_hours: int = Field(24, ge=1)  # how long Loop may take for what a processed return owes; its times lag by hours
-    first_sync_days: int = Field(7, ge=1, le=120)
-    requests_per_minute: int = Field(300, ge=1)  # Loop's documented limit for one key
-
-
-class MasonHubSettings(_Model):
-    """One merchant's MasonHub account."""
-
-    base_url: BaseUrl
-    token: SecretRef
-    callback_token: SecretRef | None = None
-    send_order_id: bool = False
-    poll_calls_per_sync: int = Field(60, ge=2)  # at least one for keys and one for the warehouse's own list
-    correction_days: int = Field(14, ge=0)
-    requests_per_minute: int = Field(300, ge=1)  # MasonHub documents none
-
-
-class AirhouseSettings(_Model):
-    """One merchant's Airhouse account. The API is not public: `assumed_contract` says that you know it."""
-
-    base_url: BaseUrl
-    api_key: SecretRef
-    webhook_secret: SecretRef | None = None
-    assumed_contract: bool = False
-    poll_calls_per_sync: int = Field(60, ge=2)  # at least one for keys and one for the warehouse's own list
-    correction_days: int = Field(14, ge=0)
-    requests_per_minute: int = Field(300, ge=1)
-
-
-class PolicySettings(_Model):
+class PolicySettings(Section):
     """What a merchant wants done; the defaults are the rule of the vendors' own integrations."""
 
     unexpected: Literal["record", "flag"] = "record"
@@ -93,35 +57,55 @@ class PolicySettings(_Model):
     announce: Literal["on_created", "on_label", "off"] = "on_created"
 
 
-class MerchantSettings(_Model):
-    """One merchant: a Loop account, a warehouse, a policy and a table of reasons."""
+if TYPE_CHECKING:
+    _Sections = Section
+else:  # a section for each warehouse there is
+    _Sections = create_model(
+        "_Sections",
+        __base__=Section,
+        **{name: (vendor.section | None, None) for name, vendor in WAREHOUSES.items()},
+    )
 
-    warehouse: Literal["masonhub", "airhouse"]
+
+class MerchantSettings(_Sections):
+    """One merchant: a Loop account, a warehouse, a policy and a table of reasons. Each vendor's section bears its name."""
+
+    warehouse: WarehouseName
     mode: Literal["live", "shadow"] = "live"
     loop: LoopSettings
-    masonhub: MasonHubSettings | None = None
-    airhouse: AirhouseSettings | None = None
     policy: PolicySettings = PolicySettings()
     reasons: dict[str, str] = Field(default_factory=dict)
-    routes: dict[str, Literal["masonhub", "airhouse"]] = Field(default_factory=dict)
+    routes: dict[str, WarehouseName] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_what_it_names(self) -> MerchantSettings:
-        for warehouse in sorted({self.warehouse, *self.routes.values()}):
+        for warehouse in self.warehouses():
             if getattr(self, warehouse) is None:
                 raise ValueError(f"warehouse {warehouse!r} is used, but there is no [{warehouse}] section")
-        if self.masonhub is not None:
-            for reason, code in self.reasons.items():
-                if code not in MASONHUB_REASONS:
-                    raise ValueError(f"reasons: {reason!r} maps to {code!r}; MasonHub knows {', '.join(MASONHUB_REASONS)}")
+        for name, vendor in WAREHOUSES.items():
+            unknown = {reason: code for reason, code in self.reasons.items() if vendor.reason_codes and code not in vendor.reason_codes}
+            if getattr(self, name) is not None and unknown:
+                reason, code = next(iter(unknown.items()))
+                raise ValueError(f"reasons: {reason!r} maps to {code!r}; {vendor.title} knows {', '.join(vendor.reason_codes)}")
         return self
+
+    def warehouses(self) -> list[str]:
+        """The warehouses that the merchant's returns go to."""
+        return sorted({self.warehouse, *self.routes.values()})
+
+    def account(self, merchant: str, vendor: str) -> Account:
+        """The merchant's account at a vendor. Raises ConfigError where the config has no section for it."""
+        section = getattr(self, vendor)
+        if section is None:
+            raise ConfigError(f"merchants.{merchant} has no [{vendor}] section")
+        return Account(merchant, vendor, section, self.mode, self.policy.announce)
 
     def warehouse_for(self, destination_id: str | None) -> str:
         """The warehouse that a Loop destination stands for; the merchant's own where no route says otherwise."""
         return self.routes.get(destination_id or "", self.warehouse)
 
 
-class Settings(_Model):
+class Settings(Section):
     """The whole of `backhaul.toml`."""
 
     store: StoreSettings = StoreSettings()
@@ -174,22 +158,6 @@ def _first_problem(error: ValidationError) -> str:
     where = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
     what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
     return f"{where}: {what}" + (f" (and {len(rest)} more)" if rest else "")
-
-
-def resolve(reference: str, where: str) -> SecretStr:
-    """The secret behind a reference. Raises ConfigError that names the reference, never the secret."""
-    scheme, _, name = reference.partition(":")
-    if scheme == "env":
-        value = os.environ.get(name, "")
-        if not value:
-            raise ConfigError(f"{where}: {reference} is not set; export {name}, or point the reference elsewhere")
-        return SecretStr(value)
-    from prefect.blocks.system import Secret  # costs seconds, and only blocks need it
-
-    try:
-        return SecretStr(str(Secret.load(name).get()))  # type: ignore[union-attr]
-    except Exception as error:
-        raise ConfigError(f"{where}: {reference} cannot be loaded ({error.__class__.__name__}); create the block, or use env:") from None
 
 
 def prefect_api_url() -> str | None:

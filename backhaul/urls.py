@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 _URL = re.compile(r"(https?)://(\[[0-9a-f:.]{2,45}\]|[a-z0-9.-]{1,253})(?::([1-9][0-9]{0,4}))?((?:/[\w~!$&'()*+,;=:@%.-]+)*)/*", re.ASCII)
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -42,6 +45,9 @@ def base_url(value: str) -> str:
     if scheme == "http" and not is_loopback(host):
         raise ValueError("http:// is for loopback only; use https://")
     return f"{scheme}://{host}{f':{port}' if port else ''}{path}"
+
+
+BaseUrl = Annotated[str, AfterValidator(base_url)]
 
 
 def is_loopback(host: str) -> bool:

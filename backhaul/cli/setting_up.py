@@ -18,9 +18,9 @@ from backhaul.cli import first_config
 from backhaul.cli.app import Chosen, Json, app, settings
 from backhaul.cli.output import complain, print_json, print_rows, say
 from backhaul.errors import ConfigError
+from backhaul.findings import Finding
 from backhaul.pipeline.connecting import connect as connect_merchant
 from backhaul.pipeline.diagnosis import diagnose
-from backhaul.pipeline.findings import Finding
 
 
 class _Warehouse(StrEnum):

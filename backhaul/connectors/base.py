@@ -78,6 +78,7 @@ class Warehouse(Protocol):
 
     name: str
     batch_size: int  # records a write call takes
+    keys_per_find: int  # keys that one call of `find` asks for
     must_close: bool  # a decided return is closed here before Loop is told
 
     def create(self, drafts: Sequence[RmaDraft]) -> list[Outcome]:
@@ -96,7 +97,7 @@ class Warehouse(Protocol):
         """The RMAs with these keys, as they are now; keys that do not exist are absent from the batch."""
 
     def news(self, since: datetime, until: datetime, calls: int | None = None, cursor: str | None = None) -> News:
-        """What the warehouse tells without being asked by key: RMAs it made itself (MasonHub), or all that changed (Airhouse).
+        """What the warehouse tells without being asked by key: RMAs it made itself, or all that changed; the registry says which.
 
         All of it, or as much as `calls` calls bring; with a `cursor` from an earlier part, what comes after that.
         """

@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from backhaul.connectors.base import ReceiptBatch
 from backhaul.connectors.parse import UNPARSED, Scalar, Unparsed
-from backhaul.domain.schema import Frame
+from backhaul.domain.schema import RECEIPT_LINES, RECEIPTS, Frame
 
 Columns = dict[str, list[Any]]
 _TEXTS = {str, NoneType}
@@ -67,3 +68,13 @@ def empty(table: Frame) -> pd.DataFrame:
 def picked(records: Sequence[Any], field: str) -> list[Any]:
     """One attribute of every record."""
     return list(map(attrgetter(field), records))
+
+
+def joined(batches: Sequence[ReceiptBatch]) -> ReceiptBatch:
+    """Several batches as one; none are an empty one."""
+    return ReceiptBatch(
+        pd.concat([empty(RECEIPTS), *(batch.receipts for batch in batches)], ignore_index=True),
+        pd.concat([empty(RECEIPT_LINES), *(batch.lines for batch in batches)], ignore_index=True),
+        [body for batch in batches for body in batch.bodies],
+        [rejected for batch in batches for rejected in batch.rejected],
+    )

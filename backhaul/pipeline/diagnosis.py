@@ -14,12 +14,13 @@ import httpx
 import sqlalchemy as sa
 
 from backhaul.config import MerchantSettings, Settings, prefect_api_url
+from backhaul.connectors.loop.vendor import LOOP
+from backhaul.connectors.registry import VENDORS
+from backhaul.connectors.subscriptions import receiver_url
 from backhaul.domain.reasons import Reasons
 from backhaul.errors import StoreError
-from backhaul.pipeline.connecting import receiver_url
-from backhaul.pipeline.findings import Check, Finding, fail, ok, run_checks, unchecked, warn
+from backhaul.findings import Check, Finding, fail, ok, run_checks, unchecked, warn
 from backhaul.pipeline.session import Clock, utc_now
-from backhaul.pipeline.vendor_checks import loop_lane, warehouse_lanes
 from backhaul.store.circuits import read_circuits
 from backhaul.store.engine import Store
 from backhaul.store.tables import return_lines, returns, runs, watermarks
@@ -45,7 +46,7 @@ def diagnose(
     unknown merchant or a bad `public_url`.
     """
     if public_url is not None:
-        receiver_url(public_url, "any", "loop")
+        receiver_url(public_url, "any", LOOP.name)
     names = list(merchants or sorted(settings.merchants))
     chosen = {name: settings.merchant(name) for name in names}
     store = StoreChecks(settings, chosen, clock)
@@ -54,8 +55,7 @@ def diagnose(
         store.checks(),
     ]
     for name, mine in chosen.items():
-        lanes.append(loop_lane(name, mine, public_url, clock))
-        lanes.extend(warehouse_lanes(name, mine, public_url, clock))
+        lanes.extend(VENDORS[vendor].doctor(mine.account(name, vendor), public_url, clock) for vendor in (LOOP.name, *mine.warehouses()))
     try:
         return run_checks(lanes, patience)
     finally:

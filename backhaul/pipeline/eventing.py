@@ -8,7 +8,7 @@
 | one of a return that Loop does not show | asked for again by later syncs, then an exception |
 | any other of a return, its label or its processing | a signal: the return is read back |
 | `return.processing.failed` | and its process, if Loop accepted it and shows the return open still, has failed |
-| a warehouse's | is its receipt: taken in as it is; one that did not decode is asked for by its key |
+| a warehouse's | is its receipt: taken in as it is; a mere signal, and one that did not decode, are asked for by their key |
 | all others | kept, nothing is done |
 """
 
@@ -22,13 +22,14 @@ import msgspec
 import sqlalchemy as sa
 
 from backhaul import checks
-from backhaul.connectors.base import ReceiptBatch
+from backhaul.connectors.frames import frame
 from backhaul.connectors.loop.normalise import normalise as normalise_returns
-from backhaul.connectors.masonhub import normalise as masonhub
+from backhaul.connectors.registry import WAREHOUSES
 from backhaul.connectors.text import words
+from backhaul.connectors.vendor import Told
+from backhaul.domain import schema
 from backhaul.domain.deliveries import Owed, Seen, proven
 from backhaul.domain.words import DeliveryKind, DeliveryState, ExceptionKind, LoopState
-from backhaul.errors import StructuralError
 from backhaul.pipeline import intake, reading_back, receiving
 from backhaul.pipeline.session import Session
 from backhaul.store import bulk, events, outbox
@@ -101,9 +102,12 @@ def load(session: Session, batch: Batch) -> None:
         _load_new(session, batch, new)
     for warehouse in session.warehouses:
         told = [event for event in batch.events if event.source == warehouse]
-        whole = [event for event in told if not batch.said[event.event_id].is_partial]
-        if whole:
-            receiving.take_in(session, warehouse, _receipts(session, warehouse, whole), channel="webhook")
+        read = WAREHOUSES[warehouse].receipts
+        whole = [event for event in told if read is not None and not batch.said[event.event_id].is_partial]
+        if whole and read is not None:
+            receipts, without = read([Told(event.topic, event.body.encode()) for event in whole])
+            session.run.add("events_without_a_receipt", without)  # the next poll tells what they would have
+            receiving.take_in(session, warehouse, receipts, channel="webhook")
         unread = sorted({event.record_key for event in told if event not in whole and event.record_key is not None})
         if unread:
             receiving.take_in(session, warehouse, session.warehouses[warehouse].find(unread))
@@ -143,9 +147,8 @@ def warm_up() -> None:
     listed = normalise_returns([b'{"id":"0","line_items":[{"line_item_id":"0"}]}'], "list")
     checks.validate(listed.returns, "returns", lines=listed.lines)
     checks.validate(listed.lines, "return_lines")
-    told = masonhub.normalise([b'{"id":"0","status":"received","line_items":[{"customer_sku_id":"0","quantity_received":1}]}'])
-    checks.validate(told.receipts, "receipts")
-    checks.validate(told.lines, "receipt_lines")
+    checks.validate(frame(schema.RECEIPTS, {column: [None] for column in schema.RECEIPTS.all_columns}), "receipts")
+    checks.validate(frame(schema.RECEIPT_LINES, {column: [None] for column in schema.RECEIPT_LINES.all_columns}), "receipt_lines")
 
 
 def settle(session: Session, batch: Batch) -> None:
@@ -180,31 +183,6 @@ def _told_over(session: Session, return_ids: Sequence[str]) -> set[str]:
     with session.store.read() as connection:
         told = events.bodies_of(connection, session.merchant, "loop", return_ids)
     return {key for key, body in told if msgspec.json.decode(body, type=_Said).state in _OVER}
-
-
-def _receipts(session: Session, warehouse: str, told: Sequence[Event]) -> ReceiptBatch:
-    """What events tell, each RMA once: the newest record of it, or what a carrier told where there is no record."""
-    if warehouse == "masonhub":
-        facts, rejected = masonhub.decoded([event.body.encode() for event in told if event.topic.startswith("rmaEvent")])
-        records = masonhub.newest([fact for fact in facts if fact.has_lines])
-        recorded = {fact.rma_key for fact in records}
-        thin = [fact for fact in facts if not fact.has_lines and fact.rma_key not in recorded]
-        return masonhub.batch([*records, *masonhub.newest(thin)], rejected)
-    from backhaul.connectors.airhouse.normalise import normalise_event
-
-    newest: dict[object, tuple[str, ReceiptBatch]] = {}
-    for event in told:
-        try:
-            batch = normalise_event(event.body.encode())
-        except StructuralError:
-            session.run.add("events_without_a_receipt")  # the next poll tells what it would have
-            continue
-        is_read = len(batch.receipts) == 1 and batch.receipts["rma_key"].iloc[0] is not None
-        key = batch.receipts["rma_key"].iloc[0] if is_read else event.event_id
-        stamp = str(batch.receipts["as_of"].iloc[0]) if is_read else ""
-        if key not in newest or stamp >= newest[key][0]:
-            newest[key] = (stamp, batch)
-    return receiving.joined([masonhub.normalise([]), *(batch for _, batch in newest.values())])
 
 
 def _to_read(session: Session, batch: Batch) -> list[str]:

@@ -12,6 +12,8 @@ import sqlalchemy as sa
 
 from backhaul import checks
 from backhaul.connectors.base import News, ReceiptBatch, Warehouse
+from backhaul.connectors.frames import joined
+from backhaul.connectors.registry import WAREHOUSES
 from backhaul.domain import schema
 from backhaul.domain.keys import content_hash
 from backhaul.domain.words import ExceptionKind
@@ -29,7 +31,6 @@ _EVENT = ("merchant", "source", "channel", "topic", "record_key", "body_hash", "
 _HAS_LINES = schema.RECEIPTS.columns.index("has_lines")
 _NEWS_DAYS = 14  # how far back the warehouse's own RMAs, and the first changes of one that lists them, are looked for
 _SHARE_OF_NEWS = 4  # a fourth of the calls, and all that the keys leave over, go into the warehouse's own list
-_LISTS_CHANGES = ("airhouse",)  # its news is all that changed since a moment; MasonHub's only what it made itself
 _OVERLAP = timedelta(minutes=10)  # changes that the warehouse lists late are met again; loading them again is free
 
 
@@ -40,8 +41,8 @@ def poll(session: Session, warehouse: str) -> tuple[ReceiptBatch, Scan]:
     is asked for first the next time. A warehouse that lists every change is asked by key only for what was announced and never listed.
     """
     client, now = session.warehouses[warehouse], session.clock()
-    limits, lists_changes = getattr(session.settings, warehouse), warehouse in _LISTS_CHANGES
-    calls, size = limits.poll_calls_per_sync, client.batch_size
+    limits, lists_changes = getattr(session.settings, warehouse), WAREHOUSES[warehouse].lists_changes
+    calls, size = limits.poll_calls_per_sync, client.keys_per_find
     with session.store.read() as connection:
         scan = polls.scan_of(connection, session.merchant, warehouse)
         if lists_changes:
@@ -131,16 +132,6 @@ def _further(before: Scan, now: Scan) -> Scan | None:
     """What is new of a scan: a high water that is higher, another place to go on from; None when neither is."""
     is_higher = now.high_water_at is not None and (before.high_water_at is None or now.high_water_at > before.high_water_at)
     return Scan(now.high_water_at if is_higher else None, now.cursor) if is_higher or now.cursor != before.cursor else None
-
-
-def joined(batches: Sequence[ReceiptBatch]) -> ReceiptBatch:
-    """Several batches as one."""
-    return ReceiptBatch(
-        pd.concat([batch.receipts for batch in batches], ignore_index=True),
-        pd.concat([batch.lines for batch in batches], ignore_index=True),
-        [body for batch in batches for body in batch.bodies],
-        [rejected for batch in batches for rejected in batch.rejected],
-    )
 
 
 def records_of(batch: ReceiptBatch) -> list[ReceiptRecord]:

@@ -23,21 +23,22 @@ from msgspec.structs import replace
 
 from backhaul.config import MerchantSettings
 from backhaul.connectors.base import ReceiptBatch
+from backhaul.connectors.frames import joined
 from backhaul.connectors.loop.normalise import normalise
+from backhaul.connectors.registry import WAREHOUSES
+from backhaul.connectors.vendor import Told
 from backhaul.domain import schema
 from backhaul.domain.plan import Line, ReturnFacts, Rma, Terms, plan, units_of
 from backhaul.domain.policy import Policy
 from backhaul.domain.reasons import Reasons
 from backhaul.domain.windows import Window
 from backhaul.domain.words import LoopState, RmaStage
-from backhaul.errors import StructuralError
 from backhaul.store import bulk
 from backhaul.store.engine import Store
 from backhaul.store.facts import read_facts
 from backhaul.store.tables import UNIT_COUNTS, decisions, events, return_versions
 
 _AT_ONCE = 500
-_WAREHOUSES = ("masonhub", "airhouse")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNREADABLE = "unreadable"  # what today's normalisation would not let through to a decision
 
@@ -159,7 +160,7 @@ def _facts_then(facts: ReturnFacts, as_of: datetime, versions: Sequence[sa.Row[A
 
 
 def _rma_then(now: Rma | None, as_of: datetime, told: Sequence[sa.Row[Any]]) -> Rma | None:
-    by_warehouse = [event for event in told if event.source in _WAREHOUSES]
+    by_warehouse = [event for event in told if event.source in WAREHOUSES]
     heard = [event for event in by_warehouse if event.received_at <= as_of]
     readings = [(event, reading) for event in heard if (reading := _reading(event)) is not None]
     whole = [(event, *reading) for event, reading in readings if reading[0]["has_lines"]]
@@ -181,10 +182,7 @@ def _rma_then(now: Rma | None, as_of: datetime, told: Sequence[sa.Row[Any]]) -> 
 
 def _reading(event: sa.Row[Any]) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
     """An event's receipt and its lines, as today's normalisation reads them; None when it cannot, or it holds no receipt."""
-    try:
-        batch = _receipts(event.source, event.channel, event.body.encode())
-    except StructuralError:
-        return None
+    batch = _receipts(event.source, event.channel, event.topic, event.body.encode())
     if not len(batch.receipts):
         return None
     head = dict(zip(batch.receipts.columns, batch.receipts.to_numpy(dtype=object).tolist()[0], strict=True))
@@ -192,11 +190,8 @@ def _reading(event: sa.Row[Any]) -> tuple[dict[str, Any], list[dict[str, Any]]] 
     return head, [line for line in lines if line["units"]]
 
 
-def _receipts(source: str, channel: str, body: bytes) -> ReceiptBatch:
-    if source == "masonhub":
-        from backhaul.connectors.masonhub.normalise import normalise as read_masonhub
-
-        return read_masonhub([body])
-    from backhaul.connectors.airhouse import normalise as airhouse
-
-    return airhouse.normalise_event(body) if channel == "webhook" else airhouse.normalise([body])
+def _receipts(source: str, channel: str, topic: str, body: bytes) -> ReceiptBatch:
+    vendor = WAREHOUSES[source]
+    if channel != "webhook":
+        return vendor.normalise([body])
+    return joined([]) if vendor.receipts is None else vendor.receipts([Told(topic, body)])[0]

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from backhaul.config import MerchantSettings, Settings, resolve
-from backhaul.connectors.airhouse.client import require_contract
+from backhaul.config import MerchantSettings, Settings
 from backhaul.connectors.base import Warehouse
 from backhaul.connectors.budget import kept_in
 from backhaul.connectors.http import Observe
 from backhaul.connectors.loop.client import LoopClient
-from backhaul.connectors.registry import connect_warehouse, is_by_file
+from backhaul.connectors.loop.vendor import LOOP
+from backhaul.connectors.registry import WAREHOUSES
 from backhaul.domain.plan import Terms
 from backhaul.domain.policy import Policy
 from backhaul.domain.reasons import Reasons
@@ -84,13 +84,13 @@ class Session:
 
 def warehouse_names(settings: MerchantSettings) -> list[str]:
     """The warehouses that a merchant's returns go to."""
-    return sorted({settings.warehouse, *settings.routes.values()})
+    return settings.warehouses()
 
 
 def called_warehouses(settings: MerchantSettings, *, by_file: bool = False) -> list[str]:
     """The warehouses that a run calls: all, but for one whose results come by file when nothing is announced, or the run is an import."""
     told_by_file = by_file or settings.policy.announce == "off"
-    return [name for name in warehouse_names(settings) if not (told_by_file and is_by_file(name, settings))]
+    return [name for name in settings.warehouses() if not (told_by_file and WAREHOUSES[name].is_by_file(getattr(settings, name)))]
 
 
 def check_secrets(settings: Settings, merchants: list[str], *, by_file: bool = False) -> None:
@@ -100,13 +100,11 @@ def check_secrets(settings: Settings, merchants: list[str], *, by_file: bool = F
     """
     for merchant in merchants:
         mine = settings.merchant(merchant)
-        resolve(mine.loop.api_key, f"merchants.{merchant}.loop.api_key")
+        mine.account(merchant, LOOP.name).secret(LOOP.key)
         for name in called_warehouses(mine, by_file=by_file):
-            if name == "masonhub" and mine.masonhub is not None:
-                resolve(mine.masonhub.token, f"merchants.{merchant}.masonhub.token")
-            if name == "airhouse" and mine.airhouse is not None:
-                require_contract(mine.airhouse, f"merchants.{merchant}.airhouse")
-                resolve(mine.airhouse.api_key, f"merchants.{merchant}.airhouse.api_key")
+            account = mine.account(merchant, name)
+            WAREHOUSES[name].require(account)
+            account.secret(WAREHOUSES[name].key)
 
 
 @contextmanager
@@ -128,12 +126,13 @@ def open_session(
     run = start_run(store, flow, merchant, trigger, clock(), flow_run_id)
     try:
         with ExitStack() as stack:
-            key = resolve(mine.loop.api_key, f"merchants.{merchant}.loop.api_key")
+            account = mine.account(merchant, LOOP.name)
+            key = account.secret(LOOP.key)
             stack.enter_context(kept_in(stack.enter_context(ledger_of(store))))
-            loop = stack.enter_context(LoopClient.connect(mine.loop, merchant=merchant, api_key=key, observe=observe))
+            loop = stack.enter_context(LoopClient.connect(account.section, merchant=merchant, api_key=key, observe=observe))
             warehouses: dict[str, Warehouse] = {}
             for name in called_warehouses(mine, by_file=by_file):
-                warehouses[name] = stack.enter_context(connect_warehouse(name, merchant, mine, observe))
+                warehouses[name] = stack.enter_context(WAREHOUSES[name].connect(mine.account(merchant, name), observe))
             session = Session(store, merchant, mine, run, loop, warehouses, clock)
             _keep_reason_codes(session)
             yield session

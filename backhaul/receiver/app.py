@@ -30,11 +30,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from backhaul.connectors.readings import TooManyRecordsError
+from backhaul.connectors.registry import VENDORS
 from backhaul.errors import StoreError, StructuralError
 from backhaul.pipeline.session import Clock
-from backhaul.receiver.admission import SOURCES, Door
+from backhaul.receiver.admission import Door
 from backhaul.receiver.metrics import Metrics
-from backhaul.receiver.readings import TooManyRecordsError, as_events
+from backhaul.receiver.readings import as_events
 from backhaul.receiver.worker import Worker
 from backhaul.receiver.writer import Writer
 from backhaul.store import events
@@ -98,7 +100,7 @@ def _webhook(service: Service) -> Callable[[Request], object]:
 
     async def endpoint(request: Request) -> Response:
         merchant, source = request.path_params["merchant"], request.path_params["source"]
-        if source not in SOURCES:
+        if source not in VENDORS:
             return _answer(404, "no such source")
         began = time.perf_counter()
         try:
@@ -145,7 +147,7 @@ def _read(door: Door, merchant: str, source: str, headers: Headers, raw: bytes, 
         raise _Refusal(415, "send it uncompressed")
     fields = {"merchant": merchant, "source": source, "bytes": len(raw)}
     try:
-        return as_events(merchant, source, raw, now)
+        return as_events(merchant, source, raw, now, headers)
     except TooManyRecordsError as error:
         log.warning("too many records", extra={"fields": fields})
         raise _Refusal(413, str(error)) from None

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from backhaul.config import AirhouseSettings
 from backhaul.connectors.airhouse.client import Airhouse
+from backhaul.connectors.airhouse.settings import AirhouseSettings
 from backhaul.connectors.base import Verdict, Warehouse
 from backhaul.domain.rma import RmaDraft, RmaLine
 from backhaul.errors import ConfigError, StructuralError, TransientVendorError, UnauthorizedError

@@ -12,14 +12,15 @@ from typing import Any, ClassVar
 
 from pydantic import SecretStr
 
-from backhaul.config import AirhouseSettings, MasonHubSettings
 from backhaul.connectors.airhouse import normalise as airhouse
 from backhaul.connectors.airhouse import wire as airhouse_wire
 from backhaul.connectors.airhouse.client import Airhouse
+from backhaul.connectors.airhouse.settings import AirhouseSettings
 from backhaul.connectors.base import ReceiptBatch
 from backhaul.connectors.masonhub import normalise as masonhub
 from backhaul.connectors.masonhub import wire as masonhub_wire
 from backhaul.connectors.masonhub.client import MasonHub
+from backhaul.connectors.masonhub.settings import MasonHubSettings
 from backhaul.connectors.shipbob import normalise as shipbob
 from backhaul.connectors.shipbob import wire as shipbob_wire
 from backhaul.connectors.shipbob.client import ShipBob
@@ -30,7 +31,6 @@ from backhaul.sandbox.shipbob.state import CENTER, CHANNEL, ShipBobAccount
 
 MERCHANT, KEY, CREDENTIAL = "acme", "50000001", "env:ACME_WAREHOUSE_KEY"
 Row = dict[str, Any]
-NUL = {"test_no_text_holds_a_nul": "the shared parsers let a NUL through, and PostgreSQL's text holds none"}
 Units = Sequence[tuple[str, str | None, Any]]  # SKU, the vendor's word for the condition, how many
 
 _budgets = count(40_000)  # a limit of its own gives a client a call budget of its own, whatever other tests have used up
@@ -51,7 +51,6 @@ class Adapter:
     gone: ClassVar[frozenset[str]]  # statuses of a record that was withdrawn
     fields: ClassVar[frozenset[str]]  # the names that the connector takes from a record
     broken: ClassVar[Row]  # what makes a record undecodable
-    defects: ClassVar[dict[str, str]] = {}  # test -> why it is known to fail
 
     def __repr__(self) -> str:
         return self.name
@@ -110,7 +109,7 @@ class MasonHubAdapter(Adapter):
     unknown_word = "awaiting-authentication"
     statuses: ClassVar = {"open": False, "in-receiving": False, "received": True, "deleted": False}
     unknown_status, gone = "audited", frozenset({"deleted"})
-    fields, broken, defects = masonhub_wire.WANTED, {"line_items": 7}, NUL
+    fields, broken = masonhub_wire.WANTED, {"line_items": 7}
 
     def connect(self, box: Sandbox, token: str | None = None) -> MasonHub:
         fields = {"base_url": box.masonhub_url(MERCHANT), "token": CREDENTIAL, "requests_per_minute": next(_budgets)}
@@ -165,7 +164,7 @@ class AirhouseAdapter(Adapter):
         "Received - Damaged": True,
     }
     unknown_status, gone = "audited", frozenset({"cancelled"})
-    fields, broken, defects = airhouse_wire.WANTED, {"items": 7}, NUL
+    fields, broken = airhouse_wire.WANTED, {"items": 7}
 
     def connect(self, box: Sandbox, token: str | None = None) -> Airhouse:
         fields = {"base_url": box.airhouse_url(MERCHANT), "api_key": CREDENTIAL, "assumed_contract": True}

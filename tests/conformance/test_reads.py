@@ -57,7 +57,7 @@ def test_each_outcome_of_receiving_is_told_unit_by_unit(adapter: Adapter, box: S
 
 def test_a_return_that_nobody_announced_is_news_under_the_warehouses_own_key(adapter: Adapter, box: Sandbox, warehouse: Any) -> None:
     own, now = adapter.blind(box), box.world.now
-    first, again = (warehouse.news(now - timedelta(days=14), now + timedelta(seconds=5)) for _ in range(2))
+    first, again = (warehouse.news(now - timedelta(days=14), now + timedelta(seconds=5)).batch for _ in range(2))
     [row] = first.receipts.to_dict("records")
     assert (row["rma_key"], row["return_id"], row["rma_id"]) == (f"dc:{own}", None, own)
     assert first.receipts.equals(again.receipts) and first.lines.equals(again.lines) and first.bodies == again.bodies
@@ -70,7 +70,7 @@ def test_news_holds_each_record_once(adapter: Adapter, box: Sandbox, warehouse: 
     adapter.receive(box, "3")
     adapter.blind(box)
     now = box.world.now
-    keys = list(warehouse.news(now - timedelta(days=14), now + timedelta(seconds=5)).receipts["rma_key"])
+    keys = list(warehouse.news(now - timedelta(days=14), now + timedelta(seconds=5)).batch.receipts["rma_key"])
     assert len(keys) == len(set(keys)) > 0
 
 

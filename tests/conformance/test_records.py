@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backhaul.connectors.base import ReceiptBatch
+from backhaul.connectors.text import mended
 from backhaul.domain.schema import RECEIPT_LINES, RECEIPTS, Frame, Kind
 from backhaul.domain.words import Condition
 from tests.conformance.adapters import ADAPTERS, KEY, Adapter
@@ -36,7 +37,7 @@ STATUSES = [(adapter, status) for adapter in ADAPTERS for status in adapter.stat
 
 
 def told(adapter: Adapter, *records: Any) -> ReceiptBatch:
-    return adapter.normalise([json.dumps(record).encode() for record in records])
+    return adapter.normalise([mended(json.dumps(record).encode()) for record in records])
 
 
 def row(batch: ReceiptBatch) -> dict[str, Any]:

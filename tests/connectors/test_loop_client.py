@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from pydantic import SecretStr
 
-from backhaul.config import LoopSettings
 from backhaul.connectors.loop.client import LoopClient
+from backhaul.connectors.loop.settings import LoopSettings
 from backhaul.errors import (
     PermanentVendorError,
     RefusedError,

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import SecretStr
 
-from backhaul.config import MasonHubSettings
 from backhaul.connectors.base import Verdict, Warehouse
 from backhaul.connectors.masonhub.client import MasonHub
 from backhaul.connectors.masonhub.endpoints import RMAS
+from backhaul.connectors.masonhub.settings import MasonHubSettings
 from backhaul.domain.rma import RmaDraft, RmaLine
 from backhaul.errors import (
     PermanentVendorError,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from backhaul.pipeline.connecting import LOOP_NEEDS
+from backhaul.connectors.loop.setup import NEEDS as LOOP_NEEDS
 from tests.setup.conftest import PUBLIC_URL, Place, Run
 
 LOOP_HOOK = f"{PUBLIC_URL}/webhooks/acme/loop"

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from backhaul import config
+from backhaul.findings import Check, Health, ok, run_checks
 from backhaul.pipeline.diagnosis import diagnose
-from backhaul.pipeline.findings import Check, Health, ok, run_checks
 from backhaul.sandbox.settings import config_toml
 from tests.setup.conftest import PUBLIC_URL, failed
 

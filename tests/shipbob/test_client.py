@@ -254,7 +254,7 @@ def test_pages_are_followed_to_the_end_whatever_form_their_links_have(
         shipbob.create([draft(str(place))])
     box.world.journal.clear()
     now = datetime.now(UTC)
-    assert len(shipbob.news(now - timedelta(days=1), now + timedelta(minutes=1)).receipts) == 7
+    assert len(shipbob.news(now - timedelta(days=1), now + timedelta(minutes=1)).batch.receipts) == 7
     assert [asked["Cursor"] for asked in calls(box, "shipbob.return.list") if "Status" in asked and "Cursor" in asked] == ["2", "3"]
 
 
@@ -271,7 +271,7 @@ def test_a_filter_that_falls_away_is_noticed(shipbob: ShipBob, account: ShipBobA
         shipbob.find(["404"])
     assert list(shipbob.find(["29"]).receipts["rma_key"]) == ["29"]  # it came before the patience ended
     now = datetime.now(UTC)
-    assert set(shipbob.news(now, now).receipts["rma_status"]) == {"AwaitingArrival"}
+    assert set(shipbob.news(now, now).batch.receipts["rma_status"]) == {"AwaitingArrival"}
 
 
 def test_news_holds_nothing_that_does_not_answer_its_filters(shipbob: ShipBob, account: ShipBobAccount, box: Sandbox) -> None:
@@ -281,7 +281,7 @@ def test_news_holds_nothing_that_does_not_answer_its_filters(shipbob: ShipBob, a
     shipbob.cancel(["2"])
     now = box.world.advance(timedelta(days=30))
     account.options.is_filter_ignored = True
-    assert list(shipbob.news(now - timedelta(days=14), now).receipts["rma_key"]) == ["3"]
+    assert list(shipbob.news(now - timedelta(days=14), now).batch.receipts["rma_key"]) == ["3"]
 
 
 def test_news_is_what_was_completed_and_what_is_open_each_once(shipbob: ShipBob, account: ShipBobAccount, box: Sandbox) -> None:
@@ -291,31 +291,31 @@ def test_news_is_what_was_completed_and_what_is_open_each_once(shipbob: ShipBob,
     account.receive("2", "partial")
     shipbob.cancel(["3"])
     now = box.world.now
-    batch = shipbob.news(now - timedelta(days=14), now + timedelta(seconds=1))
+    batch = shipbob.news(now - timedelta(days=14), now + timedelta(seconds=1)).batch
     assert dict(zip(batch.receipts["rma_key"], batch.receipts["rma_status"], strict=True)) == {"1": "Completed", "2": "Processing"}
 
 
-def test_news_reads_what_is_open_within_its_budget_and_what_was_completed_whole(
-    connect: Connect, account: ShipBobAccount, box: Sandbox
-) -> None:
-    client = connect(poll_calls_per_sync=3)
+def test_news_is_read_in_parts_that_go_on_where_the_last_one_ended(shipbob: ShipBob, account: ShipBobAccount, box: Sandbox) -> None:
     for place in range(12):
-        client.create([draft(str(place))])
+        shipbob.create([draft(str(place))])
         if place < 4:
             account.receive(str(place))
     account.options.page_cap = 2
     box.world.journal.clear()
-    now = box.world.now
-    batch = client.news(now - timedelta(days=1), now + timedelta(seconds=1))
-    assert len(calls(box, "shipbob.return.list")) == 3
-    assert list(batch.receipts["rma_status"]).count("Completed") == 4 and len(batch.receipts) == 6
+    since, until = box.world.now - timedelta(days=1), box.world.now + timedelta(seconds=1)
+    parts = [shipbob.news(since, until, 3)]
+    while parts[-1].cursor is not None:
+        parts.append(shipbob.news(since + timedelta(days=9), until, 3, parts[-1].cursor))
+    assert [part.calls for part in parts] == [3, 3] and len(calls(box, "shipbob.return.list")) == 6
+    assert list(parts[0].batch.receipts["rma_status"]).count("Completed") == 4 and len(parts[0].batch.receipts) == 6
+    assert sorted(key for part in parts for key in part.batch.receipts["rma_key"]) == sorted(map(str, range(12)))
 
 
 def test_others_returns_have_a_key_of_their_own_and_are_found_by_it(shipbob: ShipBob, account: ShipBobAccount, box: Sandbox) -> None:
     made = account.blind({"TEE-BLU-M": {"available": 1}})
     typed = account.blind({"TEE-BLU-M": {"available": 1}}, "#1001", "Regular")
     now = box.world.now
-    batch = shipbob.news(now - timedelta(days=1), now + timedelta(seconds=1))
+    batch = shipbob.news(now - timedelta(days=1), now + timedelta(seconds=1)).batch
     assert set(batch.receipts["rma_key"]) == {f"dc:{made.id}", f"dc:{typed.id}"} and set(batch.receipts["return_id"]) == {None}
     assert list(shipbob.find([f"dc:{made.id}"]).receipts["rma_id"]) == [str(made.id)]
 

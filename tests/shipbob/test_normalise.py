@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from backhaul.connectors.shipbob.endpoints import CONDITIONS, STAGES, RmaStage, stage_of
+from backhaul.connectors.shipbob.endpoints import CONDITIONS, STAGES, stage_of
 from backhaul.connectors.shipbob.normalise import normalise
+from backhaul.connectors.text import mended
+from backhaul.domain.words import RmaStage
 from tests.shipbob.conftest import payload, receipt, told, units
 
 
@@ -153,6 +155,7 @@ def test_an_entry_of_no_units_is_no_line() -> None:
 def test_each_status_has_its_stage_and_an_unknown_one_has_none(said: str, status: str | None, stage: Any, is_terminal: bool) -> None:
     found = receipt(told(payload("return_completed_clean") | {"status": said}))
     assert (found["rma_status"], found["event_status"], found["is_terminal"], stage_of(said)) == (status, status, is_terminal, stage)
+    assert found["rma_stage"] == (None if stage is None else stage.value)
     assert len(STAGES) == 7
 
 
@@ -207,7 +210,8 @@ def test_every_row_of_the_documented_list_is_read() -> None:
     assert list(told(*rows).receipts["rma_status"]) == ["AwaitingArrival", "Arrived"]
 
 
-def test_text_with_a_nul_in_it_loses_the_nul_alone() -> None:
-    raw = json.dumps(with_line(sku="TEE\0-BLU", name="x") | {"tracking_number": "1Z\0", "reference_id": "50000001"}).encode()
-    batch = normalise([raw, raw.replace(b"TEE\\u0000", b"TEE\\\\u0000")])
-    assert list(batch.lines["sku"]) == ["TEE-BLU", "TEE\\u0000-BLU"] and list(batch.receipts["package_id"]) == ["1Z", "1Z"]
+def test_a_key_that_held_a_nul_is_named_and_never_taken_for_another() -> None:
+    raw = json.dumps(with_line(sku="TEE\0-BLU", name="x") | {"tracking_number": "1Z\0", "reference_id": "50000001\0"}).encode()
+    batch = normalise([mended(raw)])
+    assert receipt(batch)["unparsed_keys"] == "tracking_number,reference_id" and receipt(batch)["return_id"] is None
+    assert list(batch.lines["sku"]) == [None] and list(batch.lines["unparsed_keys"]) == ["sku"]

@@ -2,45 +2,65 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from backhaul.connectors.shipbob import setup
 from backhaul.connectors.shipbob.client import ShipBob
 from backhaul.connectors.shipbob.endpoints import TOPICS
+from backhaul.connectors.shipbob.settings import ShipBobSettings
 from backhaul.connectors.shipbob.wire import HookWire
+from backhaul.connectors.vendor import Account, Posting
 from backhaul.errors import ConfigError
 from backhaul.sandbox.server import Sandbox
 from backhaul.sandbox.shipbob.hooks import secret_of
 from backhaul.sandbox.shipbob.state import READ_ONLY_CHANNEL, ShipBobAccount
 from tests.shipbob.conftest import Connect, payload, settings
 
-URL = "https://hooks.example.com/webhooks/acme/shipbob"
+PUBLIC, PATH = "https://hooks.example.com", "/webhooks/acme/shipbob"
+URL = PUBLIC + PATH
 
 
-def looks(client: ShipBob, mode: str = "shadow", announce: str = "on_label", url: str | None = URL) -> dict[str, tuple[str, str]]:
-    found = setup.look(client, client._settings, mode=mode, announce=announce, url=url)
+def of(section: ShipBobSettings, mode: str = "shadow", announce: str = "on_label") -> Account:
+    return Account("acme", "shipbob", section, mode, announce)
+
+
+def looks(client: ShipBob, mode: str = "shadow", announce: str = "on_label", url: str | None = PUBLIC) -> dict[str, tuple[str, str]]:
+    found = [check.look() for check in setup.checks(of(client._settings, mode, announce), url, lambda: nullcontext(client))]
     assert all(bool(one.remedy) is (one.state != "ok") for one in found)
     return {one.check.removeprefix("shipbob."): (one.state, one.what + one.remedy) for one in found}
 
 
-def test_connect_registers_the_three_topics_once(shipbob: ShipBob, box: Sandbox, account: ShipBobAccount) -> None:
-    secret = SecretStr(secret_of(box.world.seed, "acme"))
-    assert [setup.register(shipbob, URL, secret)[0].state for _ in range(2)] == ["active"] * 2
+@pytest.fixture
+def mine(box: Sandbox, account: ShipBobAccount, monkeypatch: pytest.MonkeyPatch) -> Account:
+    """The account, with its secrets in the environment."""
+    monkeypatch.setenv("KEY", account.token)
+    monkeypatch.setenv("HOOK", secret_of(box.world.seed, "acme"))
+    return of(settings(f"{box.url}/acme/shipbob", webhook_secret="env:HOOK"))
+
+
+def test_connect_registers_the_three_topics_once(mine: Account, box: Sandbox, account: ShipBobAccount) -> None:
+    assert [step.action for step in setup.register(mine, Posting(URL, PATH, is_dry_run=True))] == ["create"] and not account.hooks
+    assert [setup.register(mine, Posting(URL, PATH))[0].action for _ in range(2)] == ["created", "none"]
     [hook] = account.hooks.values()
-    assert (hook.url, hook.topics, hook.secret) == (URL, list(TOPICS), secret.get_secret_value())
+    assert (hook.url, hook.topics, hook.secret) == (URL, list(TOPICS), secret_of(box.world.seed, "acme"))
 
 
 def test_a_webhook_that_was_switched_off_is_made_anew_and_others_are_left_alone(
-    shipbob: ShipBob, box: Sandbox, account: ShipBobAccount
+    mine: Account, shipbob: ShipBob, box: Sandbox, account: ShipBobAccount
 ) -> None:
     secret = secret_of(box.world.seed, "acme")
     off = account.register(URL, list(TOPICS), secret)
     off.is_enabled = False
     other = account.register("https://user:pass@example.com/hook?token=1", list(TOPICS), secret)
     assert setup.plan(setup.subscriptions(shipbob), URL)[0].note == "ShipBob has switched it off"
-    steps = setup.register(shipbob, URL, SecretStr(secret))
-    assert [(step.state, step.url) for step in steps] == [("active", URL), ("other", "https://example.com/hook")]
+    steps = setup.register(mine, Posting(URL, PATH))
+    assert [(step.state, step.action, step.url) for step in steps] == [
+        ("active", "replaced", URL),
+        ("other", "none", "https://example.com/hook?…"),
+    ]
     assert off.id not in account.hooks and other.id in account.hooks
 
 
@@ -55,10 +75,13 @@ def test_the_documented_list_is_read_and_its_ids_are_text(shipbob: ShipBob) -> N
     assert (step.state, step.id) == ("active", "12345")
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_" + "a" * 31, "whsec_" + "a" * 33, "whsec_" + "-" * 32])
-def test_a_secret_that_shipbob_would_not_take_is_said_before_it_is_sent(shipbob: ShipBob, box: Sandbox, secret: str) -> None:
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_" + "a" * 31, "whsec_" + "a" * 33, "whsec_" + "-" * 32])
+def test_a_secret_that_shipbob_would_not_take_is_said_before_it_is_sent(
+    mine: Account, box: Sandbox, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK", secret)
     with pytest.raises(ConfigError, match="whsec_ and 32 characters") as caught:
-        setup.register(shipbob, URL, SecretStr(secret))
+        setup.register(mine, Posting(URL, PATH))
     assert len(secret) < 10 or secret not in str(caught.value)
     assert box.world.journal.writes() == []
 
@@ -80,13 +103,13 @@ def test_doctor_says_why_a_merchant_is_in_shadow(shipbob: ShipBob, account: Ship
 
 @pytest.mark.parametrize(("mode", "assumed", "state"), [("live", False, "fail"), ("live", True, "ok"), ("shadow", True, "ok")])
 def test_doctor_lets_only_an_assumed_contract_be_live(mode: str, assumed: bool, state: str) -> None:
-    assert setup.contract(settings("http://127.0.0.1:1", assumed_contract=assumed), mode).state == state
+    assert setup.contract(of(settings("http://127.0.0.1:1", assumed_contract=assumed), mode)).state == state
 
 
 def test_doctor_finds_a_token_that_is_not_accepted_and_stops_there(connect: Connect) -> None:
     found = looks(connect(token="another-token"))
     assert found["token"][0] == "fail" and "env:KEY" in found["token"][1] and "another-token" not in found["token"][1]
-    assert "channel" not in found
+    assert found["channel"][1].startswith("not checked")
 
 
 @pytest.mark.parametrize(("channel", "words"), [(READ_ONLY_CHANNEL, "may not write"), (7, "no channel of this account")])
@@ -108,11 +131,9 @@ def test_doctor_finds_a_centre_that_is_none_items_without_instructions_and_an_an
 def test_doctor_finds_a_webhook_that_was_switched_off(connect: Connect, account: ShipBobAccount) -> None:
     account.register(URL, list(TOPICS), "whsec_" + "a" * 32).is_enabled = False
     client = connect(webhook_secret="env:HOOK")
-    assert looks(client)["webhooks"] == (
-        "fail",
-        f"to {URL}: inactive ShipBob has switched it offRun 'backhaul connect', which registers it anew.",
-    )
-    assert looks(client, url=None)["webhooks"][0] == "warn"
+    state, said = looks(client)["webhooks"]
+    assert state == "fail" and said.startswith(f"to {URL}: return.* is inactive")
+    assert looks(client, url=None)["webhooks"][0] == "fail"  # it is found by our path
 
 
 @pytest.mark.parametrize(

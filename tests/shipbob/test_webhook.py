@@ -14,6 +14,7 @@ import pytest
 from backhaul.connectors.shipbob.client import ShipBob
 from backhaul.connectors.shipbob.webhook import proves, read
 from backhaul.errors import StructuralError
+from backhaul.receiver import readings
 from backhaul.sandbox.server import Sandbox
 from backhaul.sandbox.shipbob.hooks import secret_of
 from backhaul.sandbox.shipbob.state import ShipBobAccount
@@ -83,7 +84,8 @@ def test_a_body_with_another_byte_is_refused() -> None:
 
 
 def test_a_signal_names_the_return_and_its_topic_and_nobody() -> None:
-    signal = read(HEADERS, RAW)
+    [signal] = read(HEADERS, RAW)
+    assert signal.message_id == HEADERS["webhook-id"]
     assert (signal.topic, signal.record_key) == ("return.completed", KEY)
     assert "Invented" not in signal.body and "customer_name" not in signal.body and json.loads(signal.body)["id"] == 3_300_001
 
@@ -101,14 +103,14 @@ def test_a_signal_names_the_return_and_its_topic_and_nobody() -> None:
     ],
 )
 def test_that_a_body_is_the_bare_record_is_assumed_so_any_handle_will_do(body: dict[str, Any], key: str | None) -> None:
-    assert read({}, json.dumps(body).encode()).record_key == key
-    assert read({}, json.dumps(body).encode()).topic == "unknown"
+    [signal] = read({}, json.dumps(body).encode())
+    assert (signal.topic, signal.record_key) == ("unknown", key)
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"7", b"<html>", b"[" * 100_000])
 def test_a_body_that_is_no_object_is_structural(raw: bytes) -> None:
     with pytest.raises(StructuralError):
-        read(HEADERS, raw)
+        readings.read("shipbob", raw, HEADERS)
 
 
 @pytest.mark.parametrize("kind", ["full", "short", "id", "wrapped"])
@@ -128,5 +130,5 @@ def test_what_is_posted_is_proven_and_read_back_to_the_same_return(
     assert sorted(topics) == ["return.completed", "return.created", "return.updated", "return.updated"]
     for _, headers, body in receiver.got:
         assert proves(secret.encode(), headers, body, box.world.now)
-        key = read(headers, body).record_key
+        key = read(headers, body)[0].record_key
         assert key is not None and list(shipbob.find([key]).receipts["rma_key"]) == [KEY]

@@ -11,9 +11,9 @@ from urllib.parse import quote
 import msgspec
 from pydantic import SecretStr
 
-from backhaul.config import AirhouseSettings
 from backhaul.connectors import parse
 from backhaul.connectors.airhouse import normalise as receipts
+from backhaul.connectors.airhouse.settings import AirhouseSettings, require_contract
 from backhaul.connectors.airhouse.wire import (
     CANCEL_PATH,
     CANCELLED,
@@ -40,7 +40,6 @@ from backhaul.connectors.base import News, Outcome, ReceiptBatch, Rejected, Verd
 from backhaul.connectors.http import CALL_DEADLINE, Http, Observe, budget_for, within
 from backhaul.domain.rma import RmaDraft
 from backhaul.errors import (
-    ConfigError,
     PermanentVendorError,
     RefusedError,
     StructuralError,
@@ -51,15 +50,6 @@ from backhaul.errors import (
 _VERDICTS = {DUPLICATE: Verdict.EXISTS, NOT_THERE: Verdict.MISSING, WRONG_STATE: Verdict.NOT_OPEN}
 
 
-def require_contract(settings: AirhouseSettings, where: str) -> None:
-    """Raise ConfigError unless the config says that the assumed contract holds."""
-    if not settings.assumed_contract:
-        raise ConfigError(
-            f"{where}.assumed_contract is not true: Airhouse's API is not public, and what is assumed of it is in docs/airhouse.md; "
-            "set it once Airhouse has confirmed it, or bring results in with 'backhaul import airhouse'"
-        )
-
-
 class Airhouse:
     """One merchant's Airhouse account, a `Warehouse`.
 
@@ -67,7 +57,7 @@ class Airhouse:
     """
 
     name = "airhouse"
-    batch_size = 1
+    batch_size = keys_per_find = 1
     must_close = True
 
     def __init__(self, http: Http) -> None:

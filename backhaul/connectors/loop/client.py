@@ -10,7 +10,6 @@ from typing import Any, Self
 import msgspec
 from pydantic import SecretStr
 
-from backhaul.config import LoopSettings
 from backhaul.connectors.base import ReturnBatch
 from backhaul.connectors.http import Http, Observe, budget_for
 from backhaul.connectors.loop import answers, endpoints
@@ -19,6 +18,7 @@ from backhaul.connectors.loop.decode import Record, decode, decode_page, row_of
 from backhaul.connectors.loop.endpoints import FLAG, NOTE, NOTES, PROCESS, RETURNS, Action
 from backhaul.connectors.loop.normalise import batch
 from backhaul.connectors.loop.paginate import Ask, Pager, Row
+from backhaul.connectors.loop.settings import LoopSettings
 from backhaul.connectors.loop.wire import WebhooksWire, WebhookWire
 from backhaul.domain.policy import NOTE_LENGTH
 from backhaul.errors import PermanentVendorError, StructuralError, TransientVendorError

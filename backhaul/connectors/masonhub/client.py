@@ -11,7 +11,6 @@ from typing import Any, Self
 import msgspec
 from pydantic import SecretStr
 
-from backhaul.config import MasonHubSettings
 from backhaul.connectors import parse
 from backhaul.connectors.base import News, Outcome, ReceiptBatch, Rejected
 from backhaul.connectors.http import Http, Observe, budget_for
@@ -20,6 +19,7 @@ from backhaul.connectors.masonhub.drafts import wire_form
 from backhaul.connectors.masonhub.endpoints import CALLBACKS_PATH, RMA_EVENT, RMAS, SCOPE, TERMINAL
 from backhaul.connectors.masonhub.normalise import Fact
 from backhaul.connectors.masonhub.results import Write, outcomes
+from backhaul.connectors.masonhub.settings import MasonHubSettings
 from backhaul.connectors.masonhub.wire import CallbackRecordWire, ListWire
 from backhaul.connectors.text import fingerprint
 from backhaul.domain.rma import RmaDraft
@@ -44,6 +44,7 @@ class MasonHub:
 
     name = "masonhub"
     batch_size = RMAS.batch_size
+    keys_per_find = RMAS.ids_per_call
     must_close = False
 
     def __init__(self, http: Http, *, send_order_id: bool = False) -> None:

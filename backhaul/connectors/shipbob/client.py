@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from pydantic import SecretStr
 
 from backhaul.connectors import parse
-from backhaul.connectors.base import Outcome, ReceiptBatch, Rejected, Verdict
+from backhaul.connectors.base import News, Outcome, ReceiptBatch, Rejected, Verdict
 from backhaul.connectors.http import Http, Observe, budget_for
 from backhaul.connectors.shipbob import normalise as receipts
 from backhaul.connectors.shipbob.endpoints import (
@@ -22,7 +22,6 @@ from backhaul.connectors.shipbob.endpoints import (
     RESTOCK,
     RETURNS,
     SCOPE,
-    RmaStage,
     stage_of,
     status_of,
     word,
@@ -32,9 +31,12 @@ from backhaul.connectors.shipbob.paging import pages
 from backhaul.connectors.shipbob.settings import ShipBobSettings, require_contract
 from backhaul.connectors.shipbob.wire import LineOut, LineWire, PlaceOut, RequestedWire, ReturnOut, ReturnWire
 from backhaul.domain.rma import RmaDraft
+from backhaul.domain.words import RmaStage
 from backhaul.errors import PermanentVendorError, RefusedError, StructuralError
 
 _OWN = receipts.MADE_BY_WAREHOUSE.format(rma_id="")
+_COMPLETED, _OPEN, _DONE = "completed", "open", "done"
+_SECOND = timedelta(seconds=1)  # what is cut off the time that is asked for
 
 
 class ShipBob:
@@ -142,21 +144,33 @@ class ShipBob:
                 rejected += bad
         return receipts.batch(self._whole(receipts.newest(wires)), rejected)
 
-    def news(self, since: datetime, until: datetime) -> ReceiptBatch:
-        """All that was completed in this time, and what is open as far as `poll_calls_per_sync` goes; ours and others', each once.
+    def news(self, since: datetime, until: datetime, calls: int | None = None, cursor: str | None = None) -> News:
+        """All that was completed in this time, then all that is open; ours and others', each once, as far as `calls` calls go.
 
         Nothing tells what changed or was cancelled, so a return that is not in it may have news all the same: ask for it by its key.
+        A cursor is the search that it is in, the time that was asked for first, and ShipBob's own place.
         """
-        start = since - RETURNS.late
-        query = f"CompletedStartDate={_wire_time(start)}&CompletedEndDate={_wire_time(until)}"
-        done, rejected, used = self._swept(query, "list_completed", None)
-        wires = [wire for wire in done if isinstance(at := parse.time(wire.completed_date), datetime) and start <= at <= until]
-        if used < self._settings.poll_calls_per_sync:
-            query = f"Status={','.join(OPEN_STATUSES)}"
-            live, bad, _ = self._swept(query, "list_open", self._settings.poll_calls_per_sync - used)
-            wires += [wire for wire in live if status_of(parse.text(wire.status)) in OPEN_STATUSES]
-            rejected += bad
-        return receipts.batch(self._whole(receipts.newest(wires)), list({bad.record_key: bad for bad in rejected}.values()))
+        search, first, last, place = cursor.split() if cursor else (_COMPLETED, _wire_time(since - RETURNS.late), _wire_time(until), "")
+        wires: list[ReturnWire] = []
+        rejected: dict[str, Rejected] = {}
+        used, more = 0, place or None
+        if search == _COMPLETED:
+            query = f"CompletedStartDate={first}&CompletedEndDate={last}"
+            found, bad, used, more = self._swept(query, "list_completed", calls, more)
+            start, end = (datetime.fromisoformat(moment) for moment in (first, last))
+            wires += [
+                wire for wire in found if isinstance(at := parse.time(wire.completed_date), datetime) and start <= at <= end + _SECOND
+            ]
+            rejected |= {one.record_key: one for one in bad}
+            search = _COMPLETED if more else _OPEN
+        if search == _OPEN and (calls is None or used < calls):
+            left = None if calls is None else calls - used
+            found, bad, spent, more = self._swept(f"Status={','.join(OPEN_STATUSES)}", "list_open", left, more)
+            wires += [wire for wire in found if status_of(parse.text(wire.status)) in OPEN_STATUSES]
+            rejected |= {one.record_key: one for one in bad}
+            used, search = used + spent, _OPEN if more else _DONE
+        batch = receipts.batch(self._whole(receipts.newest(wires)), list(rejected.values()))
+        return News(batch, used, None if search == _DONE else f"{search} {first} {last} {more or ''}")
 
     def _wire_form(self, draft: RmaDraft) -> ReturnOut | Outcome:
         found = self.items.by_sku(self.http, [line.sku for line in draft.lines])
@@ -200,7 +214,7 @@ class ShipBob:
         wanted, met = set(keys), set[str]()
         query = f"{name}={','.join(key.removeprefix(_OWN) for key in keys)}"
         found, rejected = list[ReturnWire](), list[Rejected]()
-        for number, records in enumerate(pages(self.http, RETURNS.path, query, "find_returns", size="Limit"), start=1):
+        for number, (records, _) in enumerate(pages(self.http, RETURNS.path, query, "find_returns", size="Limit"), start=1):
             if number > RETURNS.find_pages:
                 raise StructuralError(f"{self.http.merchant}: ShipBob sends returns that were not asked for, so {name} finds nothing out")
             wires, bad = receipts.decoded(records)
@@ -214,12 +228,17 @@ class ShipBob:
                 break
         return found, rejected
 
-    def _swept(self, query: str, operation: str, most: int | None) -> tuple[list[ReturnWire], list[Rejected], int]:
-        """Pages of a search, all of them or at most so many, and how many were read. Raises StructuralError when pages repeat."""
+    def _swept(
+        self, query: str, operation: str, most: int | None, cursor: str | None
+    ) -> tuple[list[ReturnWire], list[Rejected], int, str | None]:
+        """Pages of a search, all of them or at most so many, how many were read, and where it goes on.
+
+        Raises StructuralError when pages repeat.
+        """
         found: dict[str, ReturnWire | Rejected] = {}  # page numbers drift while returns are made
-        used = 0
-        for records in pages(self.http, RETURNS.path, f"{query}&SortOrder=Asc", operation, size="Limit"):
-            known, used = len(found), used + 1
+        used, more = 0, cursor
+        for records, following in pages(self.http, RETURNS.path, f"{query}&SortOrder=Asc", operation, size="Limit", cursor=cursor):
+            known, used, more = len(found), used + 1, following
             wires, bad = receipts.decoded(records)
             found.update((parse.ident(wire.id) or f"no id, {used}/{place}", wire) for place, wire in enumerate(wires))
             found.update((f"rejected {one.record_key}", one) for one in bad)
@@ -228,7 +247,7 @@ class ShipBob:
             if used == most:
                 break
         rejected = [one for one in found.values() if isinstance(one, Rejected)]
-        return [one for one in found.values() if isinstance(one, ReturnWire)], rejected, used
+        return [one for one in found.values() if isinstance(one, ReturnWire)], rejected, used, more
 
     def _whole(self, wires: list[ReturnWire]) -> list[ReturnWire]:
         """The records, with what the item's own preference asks for in the place of a bare `Default`."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
+
+from backhaul.domain.words import RmaStage
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +43,6 @@ SKUS_PER_CALL = 25
 ITEMS_KEPT = timedelta(days=1)
 
 TOPICS = ("return.created", "return.updated", "return.completed")
-
-
-class RmaStage(StrEnum):
-    """How far an RMA is, in no warehouse's own words."""
-
-    ANNOUNCED = "announced"
-    RECEIVING = "receiving"
-    RECEIVED = "received"
-    CLOSED = "closed"
-    GONE = "gone"
 
 
 AWAITING, COMPLETED, CANCELLED = "AwaitingArrival", "Completed", "Cancelled"

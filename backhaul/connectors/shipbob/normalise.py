@@ -15,17 +15,19 @@ import msgspec
 from backhaul.connectors import parse
 from backhaul.connectors.base import ReceiptBatch, Rejected
 from backhaul.connectors.frames import Unreadable, frame
-from backhaul.connectors.shipbob.endpoints import CONDITIONS, TO_SENDER, TYPES, UNGRADED, RmaStage, stage_of, status_of, word
+from backhaul.connectors.parse import UNPARSED
+from backhaul.connectors.shipbob.endpoints import CONDITIONS, TO_SENDER, TYPES, UNGRADED, stage_of, status_of, word
 from backhaul.connectors.shipbob.wire import CONTAINERS, WANTED, LineWire, ReturnWire, TakenWire
-from backhaul.connectors.text import fingerprint, kept
+from backhaul.connectors.text import BODY_LIMIT, fingerprint, kept, plain
 from backhaul.domain.schema import RECEIPT_LINES, RECEIPTS
+from backhaul.domain.words import RmaStage
 
 UNDECODABLE = "WIRE-002"
+_WORD_LIMIT = 60  # characters of a warehouse's word for a condition
 MADE_BY_WAREHOUSE = "dc:{rma_id}"
 
 _DECODER = msgspec.json.Decoder(ReturnWire)
 _ENCODER = msgspec.json.Encoder()
-_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")  # PostgreSQL's text holds none
 _LOOP_ID = re.compile(r"\d{1,20}", re.ASCII)
 _TIMES = ("insert_date", "awaiting_arrival_date", "arrived_date", "processing_date", "completed_date", "cancelled_date")
 _FINISHED = ("completed_date", "processing_date", "arrived_date")  # the first that is there is when receiving ended
@@ -46,11 +48,10 @@ def decoded(records: Sequence[msgspec.Raw | bytes]) -> tuple[list[ReturnWire], l
     wires: list[ReturnWire] = []
     rejected: list[Rejected] = []
     for record in records:
-        raw = _NUL.sub(rb"\1", bytes(record))
         try:
-            wires.append(_DECODER.decode(raw))
+            wires.append(_DECODER.decode(record))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            rejected.append(_rejected(raw, error))
+            rejected.append(_rejected(bytes(record), error))
     return wires, rejected
 
 
@@ -88,19 +89,21 @@ def newest(wires: Sequence[ReturnWire]) -> list[ReturnWire]:
 
 def batch(wires: Sequence[ReturnWire], rejected: list[Rejected]) -> ReceiptBatch:
     """Decoded returns as frames."""
-    times = Unreadable()
+    times, keys = Unreadable(), Unreadable()
     stamps = {name: times.parse(name, [getattr(wire, name) for wire in wires], parse.time) for name in _TIMES}
     statuses = [status_of(parse.text(wire.status)) for wire in wires]
-    ends = [stage_of(status) is RmaStage.RECEIVED for status in statuses]
+    stages = [stage_of(status) for status in statuses]
+    ends = [stage is RmaStage.RECEIVED for stage in stages]
     columns: dict[str, list[Any]] = {
         "rma_key": [key_of(wire) for wire in wires],
         "return_id": [return_id_of(wire) for wire in wires],
-        "rma_id": [parse.ident(wire.id) for wire in wires],
+        "rma_id": keys.parse("id", [wire.id for wire in wires], parse.key),
         "rma_status": statuses,
+        "rma_stage": [None if stage is None else stage.value for stage in stages],
         "event_status": statuses,
         "is_terminal": ends,
         "has_lines": [wire.inventory is not None for wire in wires],
-        "package_id": [parse.text(wire.tracking_number) for wire in wires],
+        "package_id": keys.parse("tracking_number", [wire.tracking_number for wire in wires], parse.key),
         "return_type": [type_of(wire) for wire in wires],
         "manifest_id": [parse.text(wire.reference_id) for wire in wires],
         "version": [None] * len(wires),
@@ -111,8 +114,15 @@ def batch(wires: Sequence[ReturnWire], rejected: list[Rejected]) -> ReceiptBatch
         "unparsed_money": [None] * len(wires),
         "unparsed_times": times.column(len(wires)),
     }
-    bodies = [_ENCODER.encode(wire).decode() for wire in wires]
+    keys.parse("reference_id", [wire.reference_id for wire in wires], parse.key)  # unreadable is not absent: it may be a Loop return's
+    columns["unparsed_keys"] = keys.column(len(wires))
+    bodies = list(map(_body, wires))
     return ReceiptBatch(frame(RECEIPTS, columns), frame(RECEIPT_LINES, _line_columns(wires)), bodies, rejected)
+
+
+def _body(wire: ReturnWire) -> str:
+    body = _ENCODER.encode(wire)
+    return (body if len(body) <= BODY_LIMIT else _ENCODER.encode(kept(body, WANTED, CONTAINERS))).decode()
 
 
 def _latest(wires: Sequence[ReturnWire], stamps: Sequence[list[datetime | None]], times: Unreadable) -> list[datetime | None]:
@@ -136,11 +146,15 @@ def _line_columns(wires: Sequence[ReturnWire]) -> dict[str, list[Any]]:
     for wire in wires:
         key, number = key_of(wire), 0
         for line in wire.inventory or ():
+            sku = parse.sku(line.sku)
+            is_readable = sku is not UNPARSED
             for taken in line.action_taken or ():
                 row = _graded(line, taken)
                 if row is None:
                     continue
-                for column, value in zip(columns.values(), (key, number, parse.text(line.sku), *row), strict=True):
+                for column, value in zip(
+                    columns.values(), (key, number, sku if is_readable else None, *row, None if is_readable else "sku"), strict=True
+                ):
                     column.append(value)
                 number += 1
     return columns
@@ -155,7 +169,14 @@ def _graded(line: LineWire, taken: TakenWire) -> tuple[str, str, int | None, boo
     action = parse.text(taken.action)
     condition = CONDITIONS.get((word(action), word(requested(line))))
     unparsed = "action_taken.quantity_processed" if units is None else None
-    return action or UNGRADED, condition or "pending", units, condition is not None, parse.count(line.quantity) != 0, unparsed
+    return (
+        plain(action or UNGRADED, _WORD_LIMIT),
+        condition or "pending",
+        units,
+        condition is not None,
+        parse.count(line.quantity) != 0,
+        unparsed,
+    )
 
 
 def requested(line: LineWire) -> str | None:

@@ -14,23 +14,27 @@ from backhaul.connectors.shipbob.wire import PageWire
 from backhaul.errors import StructuralError
 
 
-def pages(http: Http, path: str, query: str, operation: str, *, size: str = "PageSize") -> Iterator[list[msgspec.Raw]]:
-    """The rows of each page. The query goes out as it stands: ShipBob does not understand an encoded comma or colon.
+def pages(
+    http: Http, path: str, query: str, operation: str, *, size: str = "PageSize", cursor: str | None = None
+) -> Iterator[tuple[list[msgspec.Raw], str | None]]:
+    """The rows of each page with the cursor of the next, None after the last; from `cursor` on, where one is given.
+
+    The query goes out as it stands: ShipBob does not understand an encoded comma or colon.
 
     Raises StructuralError for a page that is none, and for a cursor that comes again.
     """
-    at, seen = f"{path}?{query}{'&' if query else ''}{size}={PAGE_SIZE}", set[str]()
-    cursor: str | None = None
+    at, seen = f"{path}?{query}{'&' if query else ''}{size}={PAGE_SIZE}", {cursor}
     while True:
         reply = http.fetch(at + (f"&Cursor={cursor}" if cursor else ""), accept=(404,), operation=operation)
         if reply.status == 404:
+            yield [], None
             return
         is_bare = reply.body.lstrip().startswith(b"[")
         page = (
             PageWire(decode(http, operation, reply.body, list[msgspec.Raw])) if is_bare else decode(http, operation, reply.body, PageWire)
         )
-        yield page.items
         cursor = cursor_of(page.next)
+        yield page.items, cursor
         if cursor is None:
             return
         if cursor in seen:
@@ -40,7 +44,7 @@ def pages(http: Http, path: str, query: str, operation: str, *, size: str = "Pag
 
 def rows(http: Http, path: str, query: str, operation: str, shape: Any) -> Iterator[Any]:
     """Every row of a list, decoded. Raises StructuralError for one of another shape."""
-    for page in pages(http, path, query, operation):
+    for page, _ in pages(http, path, query, operation):
         for raw in page:
             yield decode(http, operation, raw, shape)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from backhaul.config import BaseUrl, SecretRef
+from backhaul.connectors.settings import WarehouseSection
 from backhaul.errors import ConfigError
+from backhaul.secret import SecretRef
+from backhaul.urls import BaseUrl
 
 
-class ShipBobSettings(BaseModel):
+class ShipBobSettings(WarehouseSection):
     """One merchant's ShipBob account. `assumed_contract` says that you know what ShipBob's outcome words mean for your goods."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     base_url: BaseUrl = "https://api.shipbob.com"
     version: Literal["2026-01", "2026-07"] = "2026-01"  # part of every path; one lives for about a year
@@ -22,8 +22,6 @@ class ShipBobSettings(BaseModel):
     channel_id: int = Field(ge=1)  # a create must name a channel that this token may write to
     fulfillment_center_id: int = Field(ge=1)  # where the parcels go: the one that the return label is addressed to
     assumed_contract: bool = False
-    poll_calls_per_sync: int = Field(60, ge=1)
-    correction_days: int = Field(14, ge=0)
     requests_per_minute: int = Field(100, ge=1)  # ShipBob allows 150, shared with every other tool on the merchant's account
 
 

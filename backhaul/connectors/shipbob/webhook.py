@@ -11,17 +11,13 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
-
 from backhaul.connectors import parse
+from backhaul.connectors.readings import Reading, encoded, left_of
 from backhaul.connectors.shipbob.normalise import key_of
 from backhaul.connectors.shipbob.wire import CONTAINERS, WANTED, ReturnWire
-from backhaul.connectors.text import kept as wanted_of
-from backhaul.errors import StructuralError
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  the form of a secret, not one
 SECRET_FORM = re.compile(r"whsec_[a-zA-Z0-9+/]{32}", re.ASCII)  # 24 bytes; ours or ShipBob's
@@ -29,15 +25,6 @@ TOLERANCE = timedelta(minutes=5)  # a retry bears the time of its own attempt, a
 TOPIC_HEADER = "x-webhook-topic"
 _TOPIC = re.compile(r"return\.[a-z_]{1,40}", re.ASCII)
 _NOBODY = b"\0" * 24
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """What a webhook says: its topic, the key to read the return back by (None: the next poll tells), its body without personal data."""
-
-    topic: str
-    record_key: str | None
-    body: str
 
 
 def proves(secret: bytes, headers: Mapping[str, str], raw: bytes, now: datetime) -> bool:
@@ -56,17 +43,19 @@ def proves(secret: bytes, headers: Mapping[str, str], raw: bytes, now: datetime)
     return any(fits) and is_timely and bool(name) and key is not None
 
 
-def read(headers: Mapping[str, str], raw: bytes) -> Signal:
-    """The signal in a verified webhook; the topic stands in a header alone. Raises StructuralError for a body that is no JSON object."""
+def read(headers: Mapping[str, str], raw: bytes) -> list[Reading]:
+    """The signal in a verified webhook: its topic, which stands in a header alone, and the key to read the return back by.
+
+    Bodies may repeat, the message's id does not. Raises ValueError for a body that is no JSON object.
+    """
     said = headers.get(TOPIC_HEADER, "")
-    kept = wanted_of(raw, WANTED | {"data"}, CONTAINERS | {"data"})
-    if "unreadable_bytes" in kept:
-        raise StructuralError("ShipBob's webhook is no JSON object")
-    inner = kept.get("data")
-    record = inner if isinstance(inner, dict) else kept
+    left = left_of(raw, WANTED | {"data"}, CONTAINERS | {"data"})
+    inner = left.get("data")
+    record = inner if isinstance(inner, dict) else left
     own, reference, kind = (_plain(record.get(name)) for name in ("id", "reference_id", "return_type"))
     key = key_of(ReturnWire(id=own, reference_id=reference, return_type=kind))
-    return Signal(said if _TOPIC.fullmatch(said) else "unknown", key, msgspec.json.encode(kept).decode())
+    topic = said if _TOPIC.fullmatch(said) else "unknown"
+    return [Reading(topic, key, encoded(left), message_id=headers.get("webhook-id", ""))]
 
 
 def _key(secret: bytes) -> bytes | None:
