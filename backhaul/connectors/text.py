@@ -72,7 +72,8 @@ def mended(body: bytes, secrets: Sequence[str] = ()) -> bytes:
 
 def _is_sound(body: bytes) -> bool:
     try:
-        body.decode()
+        if not body.isascii():
+            body.decode()
         msgspec.json.decode(body, type=msgspec.Raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False

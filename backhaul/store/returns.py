@@ -39,6 +39,8 @@ _FACTS = (
     "shop_cash_processed_at",
 )
 _LINE_FACTS = ("line_item_id", "sku")
+_facts_of = itemgetter(*map(_COLUMNS.index, _FACTS))
+_line_facts_of = itemgetter(*map(_LINE_COLUMNS.index, _LINE_FACTS))
 _FORM = ("order_id", "edited_at")  # written in another way by the details: the list alone tells them
 _LINE_FORM = ("title",)
 _OWN = (
@@ -122,19 +124,14 @@ class Loaded:
 
 def make_records(rows: Sequence[bulk.Row], lines: Sequence[Sequence[bulk.Row]], bodies: Sequence[str]) -> list[ReturnRecord]:
     """Records of frame rows, each with its lines. The order in which Loop lists the lines makes no difference to the hashes."""
-    flat = [line for own in lines for line in own]
-    texts, facts_of = iter(canonical(flat)), iter(canonical(_only(flat, _LINE_FACTS, _LINE_COLUMNS)))
+    texts = iter(canonical([line for own in lines for line in own]))
     records = []
-    for row, own, body, text, facts in zip(rows, lines, bodies, canonical(rows), canonical(_only(rows, _FACTS, _COLUMNS)), strict=True):
+    for row, own, body, text in zip(rows, lines, bodies, canonical(rows), strict=True):
         told = sorted(zip([line[1] or "" for line in own], islice(texts, len(own)), strict=True))
         content = hash_of(",".join([text, *(line for _, line in told)]))
-        records.append(ReturnRecord(row[0], row, own, body, content, hash_of(";".join([facts, *sorted(islice(facts_of, len(own)))]))))
+        facts = hash_of(ascii((_facts_of(row), sorted([ascii(_line_facts_of(line)) for line in own]))))
+        records.append(ReturnRecord(row[0], row, own, body, content, facts))
     return records
-
-
-def _only(rows: Sequence[bulk.Row], names: Sequence[str], columns: Sequence[str]) -> list[bulk.Row]:
-    """These columns of frame rows."""
-    return list(map(itemgetter(*map(columns.index, names)), rows))
 
 
 def read_back(connection: sa.Connection, merchant: str, records: Sequence[ReturnRecord]) -> list[ReturnRecord]:
