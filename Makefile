@@ -43,6 +43,7 @@ lint: install ## Check style, types, the direction of imports, and that no file 
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python scripts/check_files.py
+	@$(BIN)/python scripts/check_vendors.py
 
 bench: install ## Measure the numbers that docs promise
 	@$(BIN)/python -m benchmarks
