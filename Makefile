@@ -48,6 +48,7 @@ lint: install ## Check style, types, the direction of imports, and that no file 
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python scripts/check_files.py
+	@$(BIN)/python scripts/check_vendors.py
 
 audit: install ## Look for insecure code, for secrets, and (where an index answers) for known holes in what is locked
 	@$(BIN)/ruff check --select S .

@@ -10,7 +10,7 @@ import msgspec
 from backhaul.connectors.text import words
 
 _CODE_LIMIT = 60
-_WORDS = ("message", "content", "detail")
+_WORDS = ("message", "content", "detail", "title")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,10 @@ def _of(value: dict[str, Any]) -> Complaint | None:
         inner = inner[0] if inner else None
     if isinstance(inner, str):
         return Complaint(_code(value), words(inner))
+    if isinstance(inner, dict) and _message(inner) is None and _code(inner) is None:  # ProblemDetails: a map of fields, or "", to texts
+        said = [text for texts in inner.values() if isinstance(texts, list) for text in texts if isinstance(text, str)]
+        if said and "message" not in value:
+            return Complaint(_code(value), words("; ".join(said)))
     source = inner if isinstance(inner, dict) and (_message(inner) or _code(inner)) else value
     message, code = _message(source), _code(source)
     if message is None and code is None:

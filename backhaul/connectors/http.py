@@ -323,8 +323,8 @@ def _vendor_time(headers: Mapping[str, str]) -> datetime | None:
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """The seconds that `Retry-After` asks for, written as seconds or as a date, capped; None when absent or unreadable."""
-    asked = headers.get("retry-after", "").strip()
+    """The seconds that `Retry-After` (or `x-retry-after`) asks for, as seconds or as a date, capped; None when absent or unreadable."""
+    asked = (headers.get("retry-after") or headers.get("x-retry-after") or "").strip()
     if not asked:
         return None
     try:

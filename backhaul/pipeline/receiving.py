@@ -52,14 +52,14 @@ def poll(session: Session, warehouse: str) -> tuple[ReceiptBatch, Scan]:
             keys, waiting = polls.keys_to_poll(connection, session.merchant, warehouse, now, limits.correction_days, by_us, calls * size)
     for_news = max(calls - -(-len(keys) // size), calls // _SHARE_OF_NEWS, 1)
     news = _news(client, scan, now, for_news)
-    listed = set(news.batch.receipts["rma_key"]) if lists_changes else set()
+    listed = set(news.batch.receipts["rma_key"])
     asked = [key for key in keys if key not in listed][: max(calls - news.calls, 0) * size]
     left = max(waiting - len(asked) - sum(key in listed for key in keys), 0)
     session.run.add("polled", len(asked))
     session.run.add("left_for_next_sync", left)
     if left:
         with session.store.write(session.merchant) as connection:
-            polls.note_polled(connection, session.merchant, warehouse, asked, now)
+            polls.note_polled(connection, session.merchant, warehouse, [*asked, *(key for key in keys if key in listed)], now)
     # A time from the future must not hide what comes before it.
     times = (at for at in news.batch.receipts["as_of"] if at is not None and at <= now)
     newest = max(times, default=None) if lists_changes else None

@@ -168,6 +168,12 @@ def test_retry_after_in_seconds_is_honoured_and_capped(vendor, connect, fake_tim
     assert sum(fake_time.slept) == waited
 
 
+def test_retry_after_is_honoured_under_shipbobs_name(vendor, connect, fake_time):
+    vendor.says(said({}, 503, X_Retry_After="30"), said({}))
+    connect(vendor.url).read("/x")
+    assert sum(fake_time.slept) == 30
+
+
 def test_retry_after_as_a_date_is_measured_on_the_vendors_own_clock(vendor, connect, fake_time):
     def respond(_):
         if len(vendor.requests) > 1:
