@@ -14,7 +14,7 @@ from backhaul.pipeline.delivering import Courier
 from backhaul.pipeline.reconciling import RunSummary
 from backhaul.pipeline.session import Session
 from backhaul.store import outbox
-from backhaul.store.receipts import mark_due
+from backhaul.store.returns import mark_due
 from tasks.steps import step
 
 
@@ -37,7 +37,7 @@ def retry_deliveries(session: Session, return_id: str, kinds: Sequence[str] | No
     """Give the refused, failed and dead deliveries of one return another chance, because an operator asked for it."""
     with session.write() as tx:
         session.run.add("retried", len(outbox.retry(tx, return_id, kinds)))
-        mark_due(tx.connection, tx.merchant, [return_id])
+        mark_due(tx, [return_id])
 
 
 @step("compare-asn")

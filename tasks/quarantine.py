@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pandas as pd
-import sqlalchemy as sa
 
 from backhaul.connectors.base import ReturnBatch
 from backhaul.connectors.loop.normalise import normalise
 from backhaul.pipeline.session import Session
-from backhaul.store.tables import quarantine
+from backhaul.store import quarantine
 from tasks.receipts import News
 from tasks.returns import Batch
 from tasks.steps import step
@@ -17,9 +16,8 @@ from tasks.steps import step
 @step("count-held")
 def count_held(session: Session) -> int:
     """How many records are in quarantine."""
-    query = sa.select(sa.func.count()).where(quarantine.c.merchant == session.merchant, quarantine.c.released_at.is_(None))
     with session.store.read() as connection:
-        return int(connection.execute(query).scalar_one())
+        return quarantine.count_held(connection, session.merchant)
 
 
 @step("read-held-returns")
@@ -46,8 +44,5 @@ def read_held_receipts(session: Session, warehouse: str) -> News:
 
 
 def _held(session: Session, source: str) -> list[str]:
-    query = sa.select(quarantine.c.record_key).where(
-        quarantine.c.merchant == session.merchant, quarantine.c.source == source, quarantine.c.released_at.is_(None)
-    )
     with session.store.read() as connection:
-        return sorted(set(connection.execute(query).scalars()))
+        return sorted(quarantine.held_keys(connection, session.merchant, source))

@@ -9,6 +9,7 @@ from backhaul.domain.windows import Window, next_sync_window, split
 from backhaul.pipeline import intake
 from backhaul.pipeline.intake import Intake, Pull
 from backhaul.pipeline.session import Session
+from backhaul.store.watermarks import watermark
 from tasks.steps import step
 
 LONGEST_WINDOW = timedelta(days=120)  # Loop refuses a longer one
@@ -34,8 +35,8 @@ def pending_windows(session: Session) -> list[Window]:
 def what_came_since(session: Session) -> Window:
     """From a little before the watermark until now. Loop's own times bound it, so that a clock that is off on one side hides nothing."""
     with session.store.read() as connection:
-        watermark = intake.watermark(connection, session.merchant)
-    return next_sync_window(watermark, session.clock(), session.settings.loop.first_sync_days, OVERLAP)
+        newest = watermark(connection, session.merchant, intake.SOURCE)
+    return next_sync_window(newest, session.clock(), session.settings.loop.first_sync_days, OVERLAP)
 
 
 @step("extract-returns")

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-import sqlalchemy as sa
-
 from backhaul.domain.plan import Plan, ReturnFacts, plan
 from backhaul.domain.schema import RETURNS
 from backhaul.domain.words import DecisionKind
 from backhaul.pipeline.session import Session
-from backhaul.store import bulk
 from backhaul.store.decisions import write_plans
 from backhaul.store.facts import due_returns, history_facts, read_facts
-from backhaul.store.returns import ReturnRecord
-from backhaul.store.tables import returns
+from backhaul.store.records import ReturnRecord
+from backhaul.store.returns import mark_decided
 from backhaul.store.transaction import Transaction
 
 _AT_ONCE = 2_000
@@ -31,8 +28,7 @@ def decide_due(session: Session, at_once: int = _AT_ONCE) -> Counter[str]:
             if not due:
                 break
             decided.update(decide(session, tx, due))
-            is_due = sa.and_(returns.c.merchant == tx.merchant, returns.c.is_due, bulk.one_of(tx.connection, returns.c.return_id, due))
-            tx.connection.execute(sa.update(returns).where(is_due).values(is_due=False))
+            mark_decided(tx, due)
         after = due[-1]
     count_decided(session, decided)
     return decided

@@ -22,7 +22,7 @@ from backhaul.domain.deliveries import Transition
 from backhaul.domain.words import DeliveryKind, DeliveryState
 from backhaul.points import reach
 from backhaul.store import bulk
-from backhaul.store.exceptions import end_exceptions_of
+from backhaul.store.exceptions import resolve_exception
 from backhaul.store.processes import is_gone, this_process
 from backhaul.store.tables import IS_SENDING, IS_UNSENT, deliveries, delivery_attempts, quarantine
 from backhaul.store.transaction import Transaction
@@ -314,7 +314,7 @@ def _move(
     moved = tx.connection.execute(sa.update(deliveries).where(*where).values(wanted).returning(deliveries)).all()
     if transition.target in (*domain.THROUGH, DeliveryState.SUPERSEDED):
         for row in moved:
-            end_exceptions_of(tx, f"{row.kind}:{row.return_id}")
+            resolve_exception(tx, None, f"{row.kind}:{row.return_id}")
     return moved
 
 

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from backhaul.domain.words import DeliveryKind
 from backhaul.receiver.metrics import Metrics
 from backhaul.store import events, outbox, polls, quarantine
 from backhaul.store.engine import Store
 from backhaul.store.facts import due_returns
 from backhaul.store.runs import start_run
 from backhaul.store.tables import metadata
+from backhaul.store.transaction import Transaction
 
 ROWS = 100_000
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -156,14 +158,17 @@ def counted(connection: sa.Connection, query: str) -> object:
     return connection.execute(sa.text(query), {"merchant": "acme"}).all()
 
 
+def by(connection: sa.Connection) -> Transaction:
+    return Transaction(connection, "acme", "run", NOW)
+
+
 UNSENT = {"ix_deliveries_open", "ix_deliveries_sending", "ix_deliveries_owed"}
 LOOKS: dict[str, tuple[Callable[[sa.Connection], object], dict[str, set[str]]]] = {
-    "events.claim": (lambda c: events.claim(c, "acme", NOW, 100), {"events": {"ix_events_waiting", "key"}}),
+    "events.claim": (lambda c: events.claim(by(c), 100), {"events": {"ix_events_waiting", "key"}}),
     "events.backlog": (lambda c: events.backlog(c, NOW), {"events": {"ix_events_waiting"}}),
-    "outbox.claim": (lambda c: outbox.claim(c, "acme", "me", NOW), {"deliveries": {*UNSENT, "key"}}),
-    "outbox.next_due": (lambda c: outbox.next_due(c, "acme"), {"deliveries": {*UNSENT, "key"}}),
-    "outbox.expire_the_dead": (lambda c: outbox.expire_the_dead(c, "acme", NOW), {"deliveries": UNSENT}),
-    "outbox.take_back": (lambda c: outbox.take_back(c, "acme", NOW), {"deliveries": UNSENT}),
+    "outbox.due_together": (lambda c: outbox.due_together(by(c), list(DeliveryKind), None, 10), {"deliveries": {*UNSENT, "key"}}),
+    "outbox.upcoming": (lambda c: outbox.upcoming(c, "acme", NOW), {"deliveries": {*UNSENT, "key"}}),
+    "outbox.expire_the_dead": (lambda c: outbox.expire_the_dead(by(c)), {"deliveries": UNSENT}),
     "due_returns": (
         lambda c: due_returns(c, "acme", NOW, "", 100),
         {"returns": {"ix_returns_due"}, "decisions": {"ix_decisions_due"}, "quarantine": {"ix_quarantine_held"}},
