@@ -124,6 +124,20 @@ class Courier:
             return sum(future.result() for future in [pool.submit(copy_context().run, lane.drain) for lane in lanes])
 
 
+def deliver_due(session: Session) -> bool:
+    """Drain the outbox; returns whether Loop accepted a process or a flag, which it will now show."""
+    courier = Courier(session)
+    courier.drain()
+    return courier.acts > 0
+
+
+def retry_deliveries(session: Session, return_id: str, kinds: Sequence[str] | None) -> None:
+    """Give the refused, failed and dead deliveries of one return another chance, because an operator asked for it."""
+    with session.write() as tx:
+        session.run.add("retried", len(outbox.retry(tx, return_id, kinds)))
+        mark_due(tx, [return_id])
+
+
 class Lane:
     """One vendor's deliveries of one merchant. `error` is what ended it, None while it goes on."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from backhaul.connectors.airhouse.figures import BadFiguresError, BadRow, Figures, as_receipts
+from backhaul.connectors.airhouse.figures import BadFiguresError, BadRow, Figures, as_receipts, read_figures
 from backhaul.pipeline import intake
 from backhaul.pipeline.receiving import take_in
 from backhaul.pipeline.session import Session
@@ -12,6 +13,25 @@ from backhaul.store.receipts import rma_ids
 from backhaul.store.returns import warehouses_of
 
 WAREHOUSE = "airhouse"
+
+
+class Import:
+    """A file's figures on their way in. A plain class, which Prefect passes on between steps without looking into it."""
+
+    def __init__(self, file: str, figures: Sequence[Figures]) -> None:
+        self.file = file
+        self.figures = figures
+
+
+def read(file: str) -> Import:
+    """The file's figures, whole and right, or not at all."""
+    return Import(Path(file).name, read_figures(Path(file)))
+
+
+def load(session: Session, read: Import) -> None:
+    """Find the returns of the figures, in Loop where need be, and take the figures in as receipts."""
+    find_returns(session, read.figures)
+    take_in_figures(session, read.figures, read.file)
 
 
 def find_returns(session: Session, figures: Sequence[Figures]) -> None:

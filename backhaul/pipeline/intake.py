@@ -135,7 +135,7 @@ def _judge(session: Session, intake: Intake) -> None:
     require_sound(session.merchant, "returns", intake.bad, intake.pull.total, intake.pull.bad)
 
 
-def load(session: Session, intake: Intake, *, completes: Window | None = None, is_history: bool = False) -> None:
+def load(session: Session, intake: Intake, completes: Window | None = None, *, is_history: bool = False) -> None:
     """Write an intake in one transaction. With the last batch of a window that it `completes`, the watermark moves; history is decided.
 
     The watermark is the newest source time taken in, never past the window's end: a date from the future must not hide what is before it.

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from backhaul.domain.backoff import STUCK_AFTER
 from backhaul.domain.words import DeliveryKind, ExceptionKind
+from backhaul.pipeline import outcomes, reading_back
 from backhaul.pipeline.session import Session
 from backhaul.store import outbox
 from backhaul.store.deliveries import never_shown
@@ -26,6 +27,13 @@ class RunSummary:
     flow: str
     merchant: str
     counts: dict[str, int]
+
+
+def notice(session: Session) -> None:
+    """Raise exceptions for what a vendor accepted or told of and never showed, and follow what we processed to its end."""
+    notice_what_hangs(session)
+    reading_back.ask_again(session)
+    outcomes.follow(session)
 
 
 def notice_what_hangs(session: Session) -> None:

@@ -17,6 +17,11 @@ from backhaul.store.returns import lines_of
 _KINDS = (ExceptionKind.ASN_ONLY, ExceptionKind.ASN_MISMATCH)
 
 
+def compare_window(session: Session, window: Window) -> None:
+    """Hold the shipping notice of a window's days against the list."""
+    compare(session, window, pull(session, window))
+
+
 def pull(session: Session, window: Window) -> list[AsnRow]:
     """The shipping notice of the window's days. It is a second source: when it cannot be read, the run says so and goes on."""
     try:

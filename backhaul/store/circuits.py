@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 
 from backhaul.domain.circuit import Circuit
@@ -27,9 +25,3 @@ def keep_circuit(tx: Transaction, vendor: str, circuit: Circuit) -> None:
         return
     values = [getattr(circuit, name) for name in _COLUMNS]
     bulk.upsert(tx.connection, circuits, ("merchant", "vendor", *_COLUMNS), [(tx.merchant, vendor, *values)])
-
-
-def open_circuits(connection: sa.Connection) -> list[dict[str, Any]]:
-    """Every open circuit: merchant, vendor, since when, when it is probed next, and why."""
-    query = sa.select(circuits).where(circuits.c.opened_at.is_not(None)).order_by(circuits.c.merchant, circuits.c.vendor)
-    return [dict(row._mapping) for row in connection.execute(query)]
