@@ -14,7 +14,7 @@ from backhaul.domain.keys import hash_of
 from backhaul.domain.schema import Frame
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)  # told apart as objects: the caches below are asked a million times
 class Content:
     """The columns of one kind of record: its own, and its lines'."""
 
@@ -28,7 +28,7 @@ class Content:
 
     def covered(self, version: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The places of the columns that a hash of this version covers, in a record's row and in those of its lines."""
-        return _places(self.head, version), _places(self.lines, version)
+        return _covered(self, version)
 
 
 def version_of(stored: str) -> int:
@@ -54,5 +54,8 @@ def _newest(content: Content) -> int:
 
 
 @cache
-def _places(frame: Frame, version: int) -> tuple[int, ...]:
-    return tuple(place for place, since in enumerate(frame.since) if 0 < since <= version)
+def _covered(content: Content, version: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    head, lines = (
+        tuple(place for place, since in enumerate(frame.since) if 0 < since <= version) for frame in (content.head, content.lines)
+    )
+    return head, lines
