@@ -10,12 +10,12 @@ from pydantic import Field
 from backhaul.domain.windows import Window, parse_range
 from backhaul.errors import ConfigError
 from backhaul.pipeline import backfilling
+from backhaul.pipeline.pulling import what_came_since
 from backhaul.pipeline.reconciling import RunSummary
 from backhaul.pipeline.session import Session, utc_now
 from flows.recorded import recorded_run
 from flows.sync import SHOWS_OUR_ACTS, pull_returns
 from tasks.actions import decide_returns, deliver_due, publish_summary
-from tasks.returns import what_came_since
 from tasks.windows import call_workers_in, dismiss_workers, do_windows, lay_out_windows
 
 Bound = Annotated[str, Field(min_length=8)]

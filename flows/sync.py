@@ -6,13 +6,14 @@ from prefect import flow
 
 from backhaul.domain.windows import Window
 from backhaul.pipeline.intake import Pull
+from backhaul.pipeline.pulling import what_came_since
 from backhaul.pipeline.reconciling import RunSummary
 from backhaul.pipeline.session import Session
 from flows.events import take_in_events
 from flows.recorded import recorded_run
 from tasks.actions import compare_asn, decide_returns, deliver_due, notice_what_hangs, publish_summary
 from tasks.receipts import load_receipts, poll_warehouse
-from tasks.returns import check_returns, extract_returns, keep_news, load_returns, pending_windows, what_came_since
+from tasks.returns import check_returns, extract_returns, keep_news, load_returns, pending_windows
 
 SHOWS_OUR_ACTS = ("closed", "review")  # the states that a process or a flag leads to
 

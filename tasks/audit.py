@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from backhaul.domain.windows import Window
 from backhaul.pipeline import auditing, backfilling
-from backhaul.pipeline.backfilling import Proof, Work
+from backhaul.pipeline.backfilling import Work
 from backhaul.pipeline.session import Session
 from backhaul.store.windows import Scope, Standing
 from tasks.steps import step
 
 _AT_ONCE = 2
+
+audit_window = step("audit-window", auditing.audit_window, run_name="audit-window {window.start:%Y-%m-%d}")
+notice_silence = step("notice-silence", auditing.notice_silence)
 
 
 def audit_windows(session: Session, days: int) -> Standing:
@@ -20,15 +22,3 @@ def audit_windows(session: Session, days: int) -> Standing:
     standing = Work(session, scope, audit_window, _AT_ONCE).through()
     auditing.note_unaudited(session, scope.whole, standing.failed)
     return standing
-
-
-@step("audit-window")
-def audit_window(session: Session, window: Window) -> Proof:
-    """Audit one window on both sides."""
-    return auditing.audit_window(session, window)
-
-
-@step("notice-silence")
-def notice_silence(session: Session) -> None:
-    """Raise an exception for each stream of news that is quiet for longer than is normal."""
-    auditing.notice_silence(session)

@@ -2,52 +2,9 @@
 
 from __future__ import annotations
 
-import pandas as pd
-import sqlalchemy as sa
-
-from backhaul.connectors.base import ReturnBatch
-from backhaul.connectors.loop.normalise import normalise
-from backhaul.pipeline.session import Session
-from backhaul.store.tables import quarantine
-from tasks.receipts import News
-from tasks.returns import Batch
+from backhaul.pipeline import pulling
 from tasks.steps import step
 
-
-@step("count-held")
-def count_held(session: Session) -> int:
-    """How many records are in quarantine."""
-    query = sa.select(sa.func.count()).where(quarantine.c.merchant == session.merchant, quarantine.c.released_at.is_(None))
-    with session.store.read() as connection:
-        return int(connection.execute(query).scalar_one())
-
-
-@step("read-held-returns")
-def read_held_returns(session: Session) -> Batch:
-    """The returns in quarantine, as Loop has them now."""
-    batches = [session.loop.details(key) for key in _held(session, "loop") if key.isdigit()] or [normalise([], "details")]
-    return Batch(
-        ReturnBatch(
-            pd.concat([batch.returns for batch in batches], ignore_index=True),
-            pd.concat([batch.lines for batch in batches], ignore_index=True),
-            [body for batch in batches for body in batch.bodies],
-            [rejected for batch in batches for rejected in batch.rejected],
-        ),
-        "details",
-    )
-
-
-@step("read-held-receipts")
-def read_held_receipts(session: Session, warehouse: str) -> News:
-    """The receipts in quarantine, as the warehouse has them now."""
-    return News(
-        warehouse, session.warehouses[warehouse].find([key for key in _held(session, warehouse) if not key.startswith(("dc:", "sha256:"))])
-    )
-
-
-def _held(session: Session, source: str) -> list[str]:
-    query = sa.select(quarantine.c.record_key).where(
-        quarantine.c.merchant == session.merchant, quarantine.c.source == source, quarantine.c.released_at.is_(None)
-    )
-    with session.store.read() as connection:
-        return sorted(set(connection.execute(query).scalars()))
+count_held = step("count-held", pulling.count_held)
+read_held_returns = step("read-held-returns", pulling.read_held_returns)
+read_held_receipts = step("read-held-receipts", pulling.read_held_receipts, run_name="read-held-receipts {warehouse}")

@@ -26,10 +26,11 @@ class Step(Task[P, R]):
         return super().__call__(*args, **kwargs)
 
 
-def step(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Make a function a step. Its effects are kept in our store, so Prefect caches and persists none of its results."""
+def step(name: str, function: Callable[P, R], *, run_name: str | None = None) -> Callable[P, R]:
+    """Bind a function as a step. Its effects are kept in our store, so Prefect caches and persists none of its results.
 
-    def make(function: Callable[P, R]) -> Callable[P, R]:
-        return cast(Callable[P, R], Step(function, name=name, cache_policy=NO_CACHE, persist_result=False))
-
-    return make
+    `run_name` is what Prefect shows of one run of it, with the arguments in braces: `backfill-window {window.start:%Y-%m-%d}`. Without, the
+    page shows the step's name with a number.
+    """
+    made = Step(function, name=name, task_run_name=run_name, cache_policy=NO_CACHE, persist_result=False)
+    return cast(Callable[P, R], made)

@@ -13,7 +13,6 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
-from backhaul.domain.windows import Window
 from backhaul.errors import ConfigError
 from backhaul.pipeline import backfilling
 from backhaul.pipeline.backfilling import Work
@@ -24,8 +23,7 @@ from tasks.steps import step
 SHARE = "backfill/backfill-share"  # the deployment that other workers join a backfill by
 
 
-@step("lay-out-windows")
-def lay_out_windows(session: Session, scope: Scope, is_forced: bool) -> None:
+def _lay_out_windows(session: Session, scope: Scope, is_forced: bool) -> None:
     """Write the windows that are to be done. When Prefect retries the run, what its first attempt has done is not forced again."""
     session.run.window = scope.whole
     context = FlowRunContext.get()
@@ -35,15 +33,12 @@ def lay_out_windows(session: Session, scope: Scope, is_forced: bool) -> None:
 
 def do_windows(session: Session, scope: Scope, acts: bool, workers: int) -> Standing:
     """Do windows, several at once, until all are settled; each is a task of its own, and their progress an artifact."""
-    work = Work(session, scope, lambda aside, window: backfill_window(aside, window, acts, work), workers)
+    work = Work(session, scope, lambda aside, window: backfill_window(aside, window, acts=acts, should_stop=work.should_stop), workers)
     with _progress(session, scope) as tell:
         return work.through(tell)
 
 
-@step("backfill-window")
-def backfill_window(session: Session, window: Window, acts: bool, work: Work) -> None:
-    """Take one window in."""
-    backfilling.load_window(session, window, acts=acts, should_stop=work.should_stop)
+backfill_window = step("backfill-window", backfilling.load_window, run_name="backfill-window {window.start:%Y-%m-%d}")
 
 
 class _Teller:
@@ -70,8 +65,7 @@ def _progress(session: Session, scope: Scope) -> Iterator[_Teller]:
     yield _Teller(create_progress_artifact(0.0, key, backfilling.shown(scope.whole)))  # type: ignore[arg-type]
 
 
-@step("call-workers-in")
-def call_workers_in(session: Session, count: int, parameters: dict[str, Any]) -> list[UUID]:
+def _call_workers_in(session: Session, count: int, parameters: dict[str, Any]) -> list[UUID]:
     """Start `count` runs of the share deployment, which take windows of this backfill. Raises ConfigError without server or deployment."""
     if FlowRunContext.get() is None:
         raise ConfigError("a backfill fans out over the workers of a Prefect server; set PREFECT_API_URL to one that answers")
@@ -87,11 +81,15 @@ def call_workers_in(session: Session, count: int, parameters: dict[str, Any]) ->
         ]
 
 
-@step("dismiss-workers")
-def dismiss_workers(called: Sequence[UUID]) -> None:
+def _dismiss_workers(called: Sequence[UUID]) -> None:
     """Cancel the runs that were called in and never began: there is nothing left for them."""
     with get_client(sync_client=True) as client:
         for flow_run_id in called:
             state = client.read_flow_run(flow_run_id).state
             if state is not None and (state.is_scheduled() or state.is_pending()):
                 client.set_flow_run_state(flow_run_id, Cancelled(message="every window is done"), force=True)
+
+
+lay_out_windows = step("lay-out-windows", _lay_out_windows)
+call_workers_in = step("call-workers-in", _call_workers_in)
+dismiss_workers = step("dismiss-workers", _dismiss_workers)

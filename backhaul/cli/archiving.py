@@ -12,7 +12,7 @@ from backhaul.cli.app import Json, Merchant, app, settings, store
 from backhaul.cli.output import print_rows
 from backhaul.pipeline.session import utc_now
 from backhaul.store.archive import archive_returns
-from backhaul.store.runs import fail_on_error, start_run
+from backhaul.store.runs import kept_to_its_end, start_run
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -40,7 +40,7 @@ def archive(
         for name in names:
             now = utc_now()
             run = start_run(opened, "archive", name, "command", now)
-            with fail_on_error(opened, run, utc_now), opened.write(name) as connection:
+            with kept_to_its_end(opened, run, utc_now), opened.write(name) as connection:
                 run.add("archived", archive_returns(connection, name, now - age, now))
             rows.append({"merchant": name, "archived": run.count("archived")})
     print_rows(rows, as_json=as_json, title="Archive", empty="no merchant in the config")

@@ -8,7 +8,6 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import sqlalchemy as sa
 from rich.console import Console
 from rich.rule import Rule
 
@@ -18,22 +17,12 @@ from backhaul.sandbox.scenarios import MIX, populate, receive_some
 from backhaul.sandbox.server import Sandbox
 from backhaul.sandbox.settings import config_env, config_toml
 from backhaul.store.engine import Store
+from backhaul.store.reports import discrepancies_by_kind, first_exceptions, where_returns_stand
 
 FOLDER = Path("build/demo")
 MERCHANTS = ("acme", "birch")
 _MIX = {**MIX, "corrected": 6, "resolved_later": 8}
 _SHOWN = ("records_in", "records_out", "quarantined", "decided_process", "decided_flag", "decided_hold", "delivered", "refused")
-
-_STANDING = """
-SELECT merchant, warehouse, stage, decision, count(*) AS returns, sum(expected_units) AS units, round(sum(return_total), 2) AS value,
-       round(sum(value_at_risk), 2) AS at_risk
-FROM recon_returns GROUP BY merchant, warehouse, stage, decision ORDER BY merchant, stage, decision
-"""
-_DISCREPANCIES = """
-SELECT merchant, kind, count(DISTINCT return_id) AS returns, sum(units) AS units, round(sum(value), 2) AS value
-FROM recon_discrepancies GROUP BY merchant, kind ORDER BY merchant, kind
-"""
-_EXCEPTIONS = "SELECT merchant, kind, return_id, why FROM recon_exceptions ORDER BY merchant, kind, return_id LIMIT 12"
 
 
 def demonstrate(returns: int, seed: int) -> int:
@@ -82,11 +71,11 @@ def _sync(console: Console, title: str, config: Path) -> int:
 def _report(console: Console, config: Path) -> None:
     store = Store(f"sqlite:///{FOLDER.absolute()}/backhaul.db")
     with store.read() as connection:
-        for title, query in (
-            ("Where the returns stand", _STANDING),
-            ("Discrepancies", _DISCREPANCIES),
-            ("What needs a person (the first of them)", _EXCEPTIONS),
+        for title, rows in (
+            ("Where the returns stand", where_returns_stand(connection)),
+            ("Discrepancies", discrepancies_by_kind(connection)),
+            ("What needs a person (the first of them)", first_exceptions(connection, 12)),
         ):
             console.print(Rule(title, align="left"))
-            print_rows([dict(row) for row in connection.execute(sa.text(query)).mappings()], as_json=False, title="")
+            print_rows(rows, as_json=False, title="")
     store.close()

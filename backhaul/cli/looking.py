@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import sqlalchemy as sa
 import typer
 
 from backhaul.cli.app import Chosen, Json, Merchant, app, settings, store
 from backhaul.cli.output import complain, print_json, print_rows, say
 from backhaul.cli.running import report_failures, run_each
 from backhaul.pipeline.session import check_secrets, utc_now
+from backhaul.store import quarantine
 from backhaul.store import timeline as lives
 from backhaul.store.exceptions import settle_exceptions
+from backhaul.store.reports import all_exceptions
 from backhaul.store.runs import latest_runs
-from backhaul.store.tables import quarantine as quarantine_table
 
 held = typer.Typer(help="Records that broke a critical rule.", no_args_is_help=True)
 app.add_typer(held, name="quarantine")
@@ -72,13 +72,8 @@ def list_held(
     merchant: Merchant = None, every: Annotated[bool, typer.Option("--all", help="Released ones too.")] = False, as_json: Json = False
 ) -> None:
     """What is in quarantine, and the rule that put it there."""
-    query = sa.select(quarantine_table).order_by(quarantine_table.c.quarantine_id)
-    if merchant is not None:
-        query = query.where(quarantine_table.c.merchant == merchant)
-    if not every:
-        query = query.where(quarantine_table.c.released_at.is_(None))
     with store() as opened, opened.read() as connection:
-        rows = [dict(row._mapping) for row in connection.execute(query)]
+        rows = quarantine.listed(connection, merchant, with_released=every)
     columns = None if as_json else ("quarantined_at", "merchant", "source", "record_key", "order_name", "rules", "reason")
     print_rows(rows, as_json=as_json, title="Quarantine", columns=columns, empty="empty")
 
@@ -104,9 +99,8 @@ def retry_held(
 @raised.command("list")
 def list_exceptions(merchant: Merchant = None, as_json: Json = False) -> None:
     """All that needs a person, oldest first, each with its remedy."""
-    words = "SELECT * FROM recon_exceptions WHERE merchant = coalesce(:merchant, merchant) ORDER BY opened_at, merchant, kind, subject"
     with store() as opened, opened.read() as connection:
-        rows = [dict(row) for row in connection.execute(sa.text(words), {"merchant": merchant}).mappings()]
+        rows = all_exceptions(connection, merchant)
     columns = None if as_json else ("opened_at", "merchant", "kind", "subject", "why", "remedy")
     print_rows(rows, as_json=as_json, title="Exceptions", columns=columns, empty="none")
 

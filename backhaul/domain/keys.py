@@ -39,12 +39,15 @@ def content_hash(values: Sequence[object]) -> str:
     return hash_of(",".join(map(_form, values)))
 
 
-def canonical(rows: Sequence[Sequence[object]]) -> list[str]:
+def canonical(rows: Sequence[Sequence[object]], places: Sequence[int] | None = None) -> list[str]:
     """Each row's values in one text: the same for the same content, so that `hash_of(text)` is the row's `content_hash`.
 
-    Done by columns, since a backfill hashes 60 values of each of a million returns, and most values of a column repeat.
+    `places` names the columns that count, all when None. Done by columns, since a backfill hashes 60 values of each of a million returns,
+    and most values of a column repeat.
     """
-    return list(map(",".join, zip(*map(_forms, zip(*rows, strict=True)), strict=True)))
+    columns = list(zip(*rows, strict=True))
+    wanted = columns if places is None or not columns else [columns[place] for place in places]
+    return list(map(",".join, zip(*map(_forms, wanted), strict=True)))
 
 
 def hash_of(text: str) -> str:

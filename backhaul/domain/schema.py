@@ -25,13 +25,17 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column: its name, its kind, and what it means to an analyst. A derived one says nothing that another does not."""
+    """One column: its name, its kind, what it means to an analyst, and the version of its table that it came with (`domain/content.py`).
+
+    A derived one says nothing that another does not.
+    """
 
     name: str
     kind: Kind
     doc: str
     required: bool = False
     is_derived: bool = False
+    since: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,14 @@ class Frame:
         """The columns of the frame: the stored ones, then the checked ones."""
         return self.columns + self.checked
 
+    @property
+    def since(self) -> tuple[int, ...]:
+        """The version that each of all columns came with; 0 for a derived one, which no hash covers."""
+        stored = tuple(0 if field.is_derived else field.since for field in self.fields)
+        return stored + tuple(_CHECKED_SINCE.get(name, 1) for name in self.checked)
 
+
+_CHECKED_SINCE = {"unparsed_keys": 2}
 _UNPARSED = ("unparsed_money", "unparsed_times", "unparsed_keys")  # comma-joined wire names, or None
 
 RETURNS = Frame(
@@ -84,14 +95,14 @@ RETURNS = Frame(
         Field("label_status", Kind.TEXT, "new, pre_transit, in_transit, delivered, …; an open set."),
         Field("destination_id", Kind.TEXT, "Loop's destination, which routes to a warehouse."),
         Field("is_paid", Kind.FLAG, "Loop has processed the return: was_processed, or an outcome is dated, or a refund exists."),
-        Field("is_finished", Kind.FLAG, "Loop says was_processed, and dates no outcome by itself: all of them are done."),
-        Field("return_processed_at", Kind.TIME, "When Loop had processed the return; like the four below, it lags by hours."),
-        Field("refund_processed_at", Kind.TIME, "When the refund was made."),
-        Field("gift_card_processed_at", Kind.TIME, "When the store credit was issued."),
-        Field("exchange_processed_at", Kind.TIME, "When the exchange was ordered."),
-        Field("shop_cash_processed_at", Kind.TIME, "When the shop's own cash was given, in place of a refund."),
-        Field("exchange_units", Kind.COUNT, "Units that are to go out in exchange."),
-        Field("out_of_stock_units", Kind.COUNT, "Those of them that Loop says are out of stock."),
+        Field("is_finished", Kind.FLAG, "Loop says was_processed, and dates no outcome by itself: all of them are done.", since=2),
+        Field("return_processed_at", Kind.TIME, "When Loop had processed the return; like the four below, it lags by hours.", since=2),
+        Field("refund_processed_at", Kind.TIME, "When the refund was made.", since=2),
+        Field("gift_card_processed_at", Kind.TIME, "When the store credit was issued.", since=2),
+        Field("exchange_processed_at", Kind.TIME, "When the exchange was ordered.", since=2),
+        Field("shop_cash_processed_at", Kind.TIME, "When the shop's own cash was given, in place of a refund.", since=2),
+        Field("exchange_units", Kind.COUNT, "Units that are to go out in exchange.", since=2),
+        Field("out_of_stock_units", Kind.COUNT, "Those of them that Loop says are out of stock.", since=2),
     ),
     _UNPARSED,
 )
@@ -115,7 +126,12 @@ RETURN_LINES = Frame(
         Field("parent_return_reason", Kind.TEXT, "The reason's group."),
         Field("line_outcome", Kind.TEXT, "Loop's outcome of the line."),
         Field("returned_at", Kind.TIME, "When the line was added to the return."),
-        Field("reason_key", Kind.TEXT, "The customer's reason as it is compared with the config's: case-folded, without outer spaces."),
+        Field(
+            "reason_key",
+            Kind.TEXT,
+            "The customer's reason as it is compared with the config's: case-folded, without outer spaces.",
+            is_derived=True,
+        ),
     ),
     _UNPARSED,
 )

@@ -14,19 +14,21 @@ from copy import copy
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-import sqlalchemy as sa
-
 from backhaul.connectors.base import ReturnBatch
 from backhaul.domain.windows import Window
-from backhaul.domain.words import DeliveryKind, DeliveryState, ExceptionKind, RmaStage
+from backhaul.domain.words import ExceptionKind
 from backhaul.pipeline import intake, receiving
 from backhaul.pipeline.backfilling import Proof, shown
 from backhaul.pipeline.intake import Intake
 from backhaul.pipeline.session import Session
-from backhaul.store import bulk
-from backhaul.store.exceptions import raise_exception, resolve_exception
-from backhaul.store.returns import ReturnRecord
-from backhaul.store.tables import deliveries, events, exceptions, quarantine, returns, rmas
+from backhaul.store.deliveries import announced_before
+from backhaul.store.events import arrivals_since
+from backhaul.store.exceptions import open_subjects, raise_exception, resolve_exception
+from backhaul.store.quarantine import held_among
+from backhaul.store.receipts import shown_rmas
+from backhaul.store.records import ReturnRecord
+from backhaul.store.returns import changed_in, changes_since, history_among, warehouses_of
+from backhaul.store.watermarks import watermark
 
 SPAN = timedelta(days=1)
 LAG = timedelta(minutes=15)  # what is newer than this, the next sync may still be about to bring
@@ -66,7 +68,8 @@ def _audit_loop(session: Session, window: Window, proof: Proof) -> dict[str, str
             if return_id is not None:
                 at_loop[return_id] = session.settings.warehouse_for(destination_id)
         missing |= _repair(session, batch, "list")
-    ours = _stored_in(session, window)
+    with session.store.read() as connection:
+        ours = changed_in(connection, session.merchant, window)
     gaps = {key: "Loop shows it, and it could not be loaded" for key in missing - _held_returns(session, missing)}
     only_here = sorted(ours - at_loop.keys())
     for return_id in only_here[:_LOOKED_UP]:
@@ -84,13 +87,12 @@ def _audit_loop(session: Session, window: Window, proof: Proof) -> dict[str, str
 def _repair(session: Session, batch: ReturnBatch, source: str) -> set[str]:
     """Load what the store does not hold; returns its keys. History stays history; what is new is live where the merchant is synced."""
     news = intake.keep_news(session, batch, source, is_history=True)
-    missing = {record.return_id for record in news.records} | {bad.record_key for bad in news.bad}
+    missing = {record.return_id for record in news.records if record.return_id not in news.behind} | {bad.record_key for bad in news.bad}
     if not missing:
         return missing
     with session.store.read() as connection:
-        is_synced = intake.watermark(connection, session.merchant) is not None
-        query = sa.select(returns.c.return_id).where(returns.c.merchant == session.merchant, returns.c.is_history)
-        history = {row.return_id for row in bulk.select_by_keys(connection, query, returns.c.return_id, sorted(missing))}
+        is_synced = watermark(connection, session.merchant, intake.SOURCE) is not None
+        history = history_among(connection, session.merchant, sorted(missing))
     checked = intake.check(session, news)
     for is_history in (False, True):
         part = _part(checked, [r for r in checked.records if (r.return_id in history or not is_synced) is is_history])
@@ -105,26 +107,10 @@ def _part(whole: Intake, records: list[ReturnRecord]) -> Intake:
     return part
 
 
-def _stored_in(session: Session, window: Window) -> set[str]:
-    query = sa.select(returns.c.return_id).where(
-        returns.c.merchant == session.merchant, returns.c.updated_at >= window.start, returns.c.updated_at < window.end
-    )
-    with session.store.read() as connection:
-        return set(connection.execute(query).scalars())
-
-
 def _held_returns(session: Session, keys: Collection[str]) -> set[str]:
     with session.store.read() as connection:
-        query = sa.select(returns.c.return_id).where(returns.c.merchant == session.merchant)
-        found = {row.return_id for row in bulk.select_by_keys(connection, query, returns.c.return_id, sorted(keys))}
-        return found | _quarantined(connection, session.merchant, "loop", keys)
-
-
-def _quarantined(connection: sa.Connection, merchant: str, source: str, keys: Collection[str]) -> set[str]:
-    query = sa.select(quarantine.c.record_key).where(
-        quarantine.c.merchant == merchant, quarantine.c.source == source, quarantine.c.released_at.is_(None)
-    )
-    return {row.record_key for row in bulk.select_by_keys(connection, query, quarantine.c.record_key, sorted(keys))}
+        stored = warehouses_of(connection, session.merchant, sorted(keys)).keys()
+        return stored | held_among(connection, session.merchant, intake.SOURCE, sorted(keys))
 
 
 def _audit_warehouse(session: Session, name: str, window: Window, at_loop: dict[str, str], proof: Proof) -> None:
@@ -134,40 +120,19 @@ def _audit_warehouse(session: Session, name: str, window: Window, at_loop: dict[
     batches = [client.find(asked)] if asked else []
     batches.append(client.news(window.start, window.end).batch)
     there = {key for batch in batches for key in batch.receipts["rma_key"] if key is not None}
-    before, announced = _known_rmas(session, name, there | set(asked)), _announced(session, name, asked)
+    with session.store.read() as connection:
+        before = shown_rmas(connection, session.merchant, name, sorted(there | set(asked)))
+        announced = announced_before(connection, session.merchant, name, asked, session.clock() - LAG)
     for batch in batches:
         receiving.take_in(session, name, batch)
     with session.store.read() as connection:
-        held = _known_rmas(session, name, there) | _quarantined(connection, session.merchant, name, there)
+        held = shown_rmas(connection, session.merchant, name, sorted(there)) | held_among(connection, session.merchant, name, sorted(there))
     missing = there - before
     gaps = {key: f"{name} shows it, and it could not be loaded" for key in there - held}
     only_here = sorted(((before & set(asked)) | announced) - there)
     gaps |= {key: f"{name} took the RMA, and does not show it" for key in only_here}
     proof[name] = _proof(len(there), len(there & before), missing, gaps, only_here)
     _keep_gaps(session, name, window, gaps, there | set(asked))
-
-
-def _known_rmas(session: Session, warehouse: str, keys: Collection[str]) -> set[str]:
-    """Those of these RMAs that the store has, but for the withdrawn ones."""
-    alive = sa.or_(rmas.c.rma_stage.is_(None), rmas.c.rma_stage != RmaStage.GONE.value)
-    query = sa.select(rmas.c.rma_key).where(rmas.c.merchant == session.merchant, rmas.c.warehouse == warehouse, alive)
-    with session.store.read() as connection:
-        return {row.rma_key for row in bulk.select_by_keys(connection, query, rmas.c.rma_key, sorted(keys))}
-
-
-def _announced(session: Session, warehouse: str, return_ids: Collection[str]) -> set[str]:
-    """Those of these returns whose RMA the warehouse has long accepted, and that we did not withdraw."""
-    mine = (deliveries.c.merchant == session.merchant) & (deliveries.c.warehouse == warehouse)
-    accepted = deliveries.c.state.in_([DeliveryState.ACCEPTED.value, DeliveryState.CONFIRMED.value])
-    query = sa.select(deliveries.c.return_id, deliveries.c.kind).where(mine, accepted)
-    create, cancel = DeliveryKind.RMA_CREATE.value, DeliveryKind.RMA_CANCEL.value
-    long_ago = sa.or_(deliveries.c.kind == cancel, deliveries.c.accepted_at < session.clock() - LAG)
-    found: dict[str, set[str]] = {create: set(), cancel: set()}
-    with session.store.read() as connection:
-        query = query.where(deliveries.c.kind.in_([create, cancel]), long_ago)
-        for row in bulk.select_by_keys(connection, query, deliveries.c.return_id, sorted(return_ids)):
-            found[row.kind].add(row.return_id)
-    return found[create] - found[cancel]
 
 
 def _proof(at_vendor: int, in_store: int, missing: set[str], gaps: dict[str, str], only_here: list[str]) -> Proof:
@@ -184,30 +149,17 @@ def _proof(at_vendor: int, in_store: int, missing: set[str], gaps: dict[str, str
 
 def _keep_gaps(session: Session, source: str, window: Window, gaps: dict[str, str], seen: Collection[str]) -> None:
     """Open an exception for each gap, and close those of records that were looked at and are none any more."""
-    now, run_id = session.clock(), session.run.run_id
-    query = sa.select(exceptions.c.subject).where(
-        exceptions.c.merchant == session.merchant, exceptions.c.kind == ExceptionKind.AUDIT_GAP.value, exceptions.c.resolved_at.is_(None)
-    )
     with session.store.read() as connection:
-        opened = set(connection.execute(query).scalars())
+        opened = open_subjects(connection, session.merchant, ExceptionKind.AUDIT_GAP)
     over = [subject for key in seen if key not in gaps and (subject := f"{source}:{key}") in opened]
     if not gaps and not over:
         return
-    with session.store.write(session.merchant) as connection:
+    with session.write() as tx:
         for key, why in gaps.items():
-            words = f"{why} ({shown(window)})"
-            raise_exception(
-                connection,
-                session.merchant,
-                ExceptionKind.AUDIT_GAP,
-                f"{source}:{key}",
-                words,
-                return_id=None if source == "window" else key,
-                run_id=run_id,
-                now=now,
-            )
+            return_id = None if source == "window" else key
+            raise_exception(tx, ExceptionKind.AUDIT_GAP, f"{source}:{key}", f"{why} ({shown(window)})", return_id)
         for subject in over:
-            resolve_exception(connection, session.merchant, ExceptionKind.AUDIT_GAP, subject, now)
+            resolve_exception(tx, ExceptionKind.AUDIT_GAP, subject)
 
 
 def note_unaudited(session: Session, whole: Window, failed: Collection[tuple[Window, str]]) -> None:
@@ -223,32 +175,20 @@ def notice_silence(session: Session) -> None:
 
     Normal is the second longest gap of the last 28 days (one outage does not make outages normal), and half as long again.
     """
-    now = session.clock()
+    since = session.clock() - _NORMAL_OVER
     with session.store.read() as connection:
-        streams = _streams(connection, session.merchant, now - _NORMAL_OVER)
-    with session.store.write(session.merchant) as connection:
+        streams = arrivals_since(connection, session.merchant, since)
+        if listed := changes_since(connection, session.merchant, since):  # Loop's list is dated by Loop, all else by its arrival
+            streams["loop", "list"] = listed
+    with session.write() as tx:
         for (source, channel), times in sorted(streams.items()):
-            subject, quiet_for, limit = f"{source}:{channel}", now - max(times), _silence_limit(times)
+            subject, quiet_for, limit = f"{source}:{channel}", tx.now - max(times), _silence_limit(times)
             if limit is None or quiet_for <= limit:
-                resolve_exception(connection, session.merchant, ExceptionKind.SILENCE, subject, now)
+                resolve_exception(tx, ExceptionKind.SILENCE, subject)
                 continue
             why = f"nothing from {source} by {channel} since {max(times):%Y-%m-%d %H:%M} UTC; normal is under {_hours(limit)} hours"
-            raise_exception(
-                connection, session.merchant, ExceptionKind.SILENCE, subject, why, return_id=None, run_id=session.run.run_id, now=now
-            )
+            raise_exception(tx, ExceptionKind.SILENCE, subject, why, None)
             session.run.add("silent")
-
-
-def _streams(connection: sa.Connection, merchant: str, since: datetime) -> dict[tuple[str, str], list[datetime]]:
-    """The times of each stream's news since then, by source and channel. Loop's list is dated by Loop, webhooks by their arrival."""
-    found: dict[tuple[str, str], list[datetime]] = {}
-    listed = sa.select(returns.c.updated_at).where(returns.c.merchant == merchant, returns.c.updated_at >= since)
-    if times := list(connection.execute(listed).scalars()):
-        found["loop", "list"] = times
-    query = sa.select(events.c.source, events.c.channel, events.c.received_at)
-    for row in connection.execute(query.where(events.c.merchant == merchant, events.c.received_at >= since, events.c.channel != "file")):
-        found.setdefault((row.source, row.channel), []).append(row.received_at)
-    return found
 
 
 def _silence_limit(times: Iterable[datetime]) -> timedelta | None:

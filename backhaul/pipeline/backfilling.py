@@ -21,8 +21,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-import sqlalchemy as sa
-
 from backhaul.connectors.base import ReturnBatch
 from backhaul.domain.windows import Window
 from backhaul.errors import BackhaulError, StoreError
@@ -30,6 +28,7 @@ from backhaul.pipeline import intake, receiving
 from backhaul.pipeline.deciding import decide_due
 from backhaul.pipeline.session import Session
 from backhaul.store import windows
+from backhaul.store.transaction import Transaction
 from backhaul.store.windows import Scope, Standing
 
 SPAN = timedelta(days=7)
@@ -71,8 +70,8 @@ def cut(whole: Window, span: timedelta = SPAN) -> list[Window]:
 
 def lay_out(session: Session, scope: Scope, *, is_forced: bool, span: timedelta = SPAN) -> tuple[int, int]:
     """Write the windows that are to be done; returns how many those are, and how many are done already."""
-    with session.store.write(session.merchant) as connection:
-        todo, done = windows.lay_out(connection, scope, cut(scope.whole, span), is_forced=is_forced, now=session.clock())
+    with session.write() as tx:
+        todo, done = windows.lay_out(tx, scope, cut(scope.whole, span), is_forced=is_forced)
     session.run.add("windows_planned", todo)
     session.run.add("windows_done_before", done)
     return todo, done
@@ -129,7 +128,7 @@ class Work:
 
     def through(self, on_tick: Callable[[Standing], None] = lambda _: None) -> Standing:
         """Work until every window of the scope is completed or has failed; `on_tick` is told about once a second where they stand."""
-        store, renewed = self.session.store, time.monotonic()
+        renewed = time.monotonic()
         with ThreadPoolExecutor(self.workers, thread_name_prefix="window") as pool:
             # Each thread gets a copy of the context, so that a task knows the flow run that it belongs to.
             threads: list[Future[None]] = [pool.submit(copy_context().run, self._take_windows) for _ in range(self.workers)]
@@ -140,8 +139,8 @@ class Work:
                     try:
                         if time.monotonic() - renewed > _RENEW_EVERY:
                             renewed = time.monotonic()
-                            with store.write() as connection:
-                                windows.renew(connection, self.scope, self.session.run.run_id, self.session.clock())
+                            with self.session.write(alone=False) as tx:
+                                windows.renew(tx, self.scope)
                         on_tick(self.standing())
                     except StoreError as error:  # the threads meet the same and say so, window by window
                         log.warning("the windows could not be looked at: %s", error)
@@ -166,30 +165,29 @@ class Work:
                 finally:
                     self._in_hand.discard(window)
                 continue
-            states = self._written(lambda connection: windows.standing(connection, self.scope)).states
+            states = self._written(lambda tx: windows.standing(tx.connection, self.scope)).states
             if not states[windows.RUNNING] and not states[windows.PENDING]:
                 return
             self._stop.wait(0.5)  # others hold what is left: wait until they are through, or their lease has run out
 
     def _claim(self) -> Window | None:
-        run_id, clock = self.session.run.run_id, self.session.clock
         with self._claiming:
-            window = self._written(lambda connection: windows.claim(connection, self.scope, run_id, clock(), tuple(self._in_hand)))
+            window = self._written(lambda tx: windows.claim(tx, self.scope, tuple(self._in_hand)))
             if window is not None:
                 self._in_hand.add(window)
         return window
 
-    def _written(self, do: Callable[[sa.Connection], T]) -> T:
+    def _written(self, do: Callable[[Transaction], T]) -> T:
         """`do` in a transaction of its own, tried for a while: a database that restarts must not end a run of hours."""
         for seconds in _WAITS:
             try:
-                with self.session.store.write() as connection:
-                    return do(connection)
+                with self.session.write(alone=False) as tx:
+                    return do(tx)
             except StoreError as error:
                 log.warning("%s; tried again in %s s", error, seconds)
                 self._stop.wait(seconds)
-        with self.session.store.write() as connection:
-            return do(connection)
+        with self.session.write(alone=False) as tx:
+            return do(tx)
 
     def _do(self, window: Window) -> None:
         aside = _aside(self.session)
@@ -198,16 +196,15 @@ class Work:
         try:
             proof = self._do_window(aside, window)
         except StoppedError:
-            with self.session.store.write() as connection:
-                windows.give_back(connection, self.scope, self.session.run.run_id)
+            with self.session.write(alone=False) as tx:
+                windows.give_back(tx, self.scope)
             raise
         except BackhaulError as failure:
             error = str(failure)
         except Exception as failure:  # a defect met in one window must not stop the others
             log.exception("a window failed")
             error = f"{failure.__class__.__name__}: {failure}"
-        run_id, counts, now = self.session.run.run_id, aside.run.counts, self.session.clock()
-        self._written(lambda connection: windows.settle(connection, self.scope, window, run_id, counts, now, error=error, proof=proof))
+        self._written(lambda tx: windows.settle(tx, self.scope, window, aside.run.counts, error=error, proof=proof))
         with self._counting:
             for name, count in aside.run.counts.items():
                 self.session.run.add(name, count)

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-import sqlalchemy as sa
-
 from backhaul.domain.plan import Plan, ReturnFacts, plan
 from backhaul.domain.schema import RETURNS
 from backhaul.domain.words import DecisionKind
 from backhaul.pipeline.session import Session
-from backhaul.store import bulk
 from backhaul.store.decisions import write_plans
 from backhaul.store.facts import due_returns, history_facts, read_facts
-from backhaul.store.returns import ReturnRecord
-from backhaul.store.tables import returns
+from backhaul.store.records import ReturnRecord
+from backhaul.store.returns import mark_decided
 from backhaul.store.transaction import Transaction
 
 _AT_ONCE = 2_000
+_AT_ONCE_IN_TURN = 10  # on SQLite, where an event that arrives meanwhile waits for the transaction
+_AT_ONCE_BESIDE = 100  # on PostgreSQL, where it does not
 
 
 def decide_due(session: Session, at_once: int = _AT_ONCE) -> Counter[str]:
@@ -31,11 +30,15 @@ def decide_due(session: Session, at_once: int = _AT_ONCE) -> Counter[str]:
             if not due:
                 break
             decided.update(decide(session, tx, due))
-            is_due = sa.and_(returns.c.merchant == tx.merchant, returns.c.is_due, bulk.one_of(tx.connection, returns.c.return_id, due))
-            tx.connection.execute(sa.update(returns).where(is_due).values(is_due=False))
+            mark_decided(tx, due)
         after = due[-1]
     count_decided(session, decided)
     return decided
+
+
+def decide_in_short(session: Session) -> None:
+    """Decide every return that is due, in transactions short enough for the events that arrive meanwhile."""
+    decide_due(session, _AT_ONCE_IN_TURN if session.store.is_sqlite else _AT_ONCE_BESIDE)
 
 
 def decide(session: Session, tx: Transaction, return_ids: Sequence[str]) -> Counter[str]:

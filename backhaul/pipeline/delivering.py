@@ -46,9 +46,9 @@ from backhaul.pipeline.deciding import decide
 from backhaul.pipeline.session import Session
 from backhaul.points import reach
 from backhaul.store import circuits, outbox
-from backhaul.store.exceptions import open_exception
+from backhaul.store.exceptions import raise_exception
 from backhaul.store.outbox import Attempt, Delivery
-from backhaul.store.receipts import mark_due
+from backhaul.store.returns import mark_due
 from backhaul.store.transaction import Transaction
 
 LOOP = "loop"
@@ -125,6 +125,20 @@ class Courier:
             return sum(future.result() for future in [pool.submit(copy_context().run, lane.drain) for lane in lanes])
 
 
+def deliver_due(session: Session) -> bool:
+    """Drain the outbox; returns whether Loop accepted a process or a flag, which it will now show."""
+    courier = Courier(session)
+    courier.drain()
+    return courier.acts > 0
+
+
+def retry_deliveries(session: Session, return_id: str, kinds: Sequence[str] | None) -> None:
+    """Give the refused, failed and dead deliveries of one return another chance, because an operator asked for it."""
+    with session.write() as tx:
+        session.run.add("retried", len(outbox.retry(tx, return_id, kinds)))
+        mark_due(tx, [return_id])
+
+
 class Lane:
     """One vendor's deliveries of one merchant. `error` is what ended it, None while it goes on."""
 
@@ -193,7 +207,7 @@ class Lane:
         self._note_answer()
         with self.session.write() as tx:
             through = [self._settle_looked_up(tx, delivery, answers[delivery.delivery_id], started_at) for delivery in uncertain]
-            mark_due(tx.connection, tx.merchant, [delivery.return_id for delivery in uncertain])
+            mark_due(tx, [delivery.return_id for delivery in uncertain])
         return sum(through)
 
     def _settle_looked_up(self, tx: Transaction, delivery: Delivery, answer: lookups.Answer, started_at: datetime) -> bool:
@@ -279,7 +293,7 @@ class Lane:
                     kind = _REFUSALS.get((delivery.kind, outcome.verdict), ExceptionKind.DELIVERY_REFUSED)
                     self._raise(tx, delivery, kind, outcome.message)
             # The news that proves an effect may have been taken in while its call was still under way.
-            mark_due(tx.connection, tx.merchant, [delivery.return_id for delivery in group])
+            mark_due(tx, [delivery.return_id for delivery in group])
         return accepted
 
     def _send_alone(self, group: Sequence[Delivery], error: PermanentVendorError, started_at: datetime) -> int:
@@ -300,7 +314,7 @@ class Lane:
             code = error.code if isinstance(error, RefusedError) else None
             if outbox.settle(tx, delivery, domain.DIE, Attempt("dead", started_at, code, str(error))):
                 self._raise(tx, delivery, ExceptionKind.DELIVERY_DEAD, str(error))
-            mark_due(tx.connection, tx.merchant, [delivery.return_id])
+            mark_due(tx, [delivery.return_id])
         return 0
 
     def _try_later(self, group: Sequence[Delivery], error: TransientVendorError | StructuralError, started_at: datetime) -> None:
@@ -313,7 +327,7 @@ class Lane:
                     pause = next_delay(max(delivery.attempts, 1), random.random, error.retry_after)
                     attempt = Attempt("retry", started_at, message=str(error))
                     outbox.settle(tx, delivery, domain.TRY_LATER, attempt, next_attempt_at=tx.now + pause)
-            mark_due(tx.connection, tx.merchant, [delivery.return_id for delivery in group])
+            mark_due(tx, [delivery.return_id for delivery in group])
 
     def _uncertain(self, tx: Transaction, delivery: Delivery, why: str, started_at: datetime) -> None:
         pause = next_delay(max(delivery.attempts, 1), random.random)
@@ -351,7 +365,7 @@ class Lane:
     def _raise(self, tx: Transaction, delivery: Delivery, kind: ExceptionKind, why: str | None) -> None:
         subject = delivery.return_id if kind in _REFUSALS.values() else f"{delivery.kind}:{delivery.return_id}"
         words = f"{delivery.kind} of return {delivery.return_id}: {why or 'the vendor gave no reason'}"
-        open_exception(tx, kind, subject, words, delivery.return_id)
+        raise_exception(tx, kind, subject, words, delivery.return_id)
 
 
 def _moved_by(delivery: Delivery, verdict: Verdict) -> tuple[Transition, str]:

@@ -8,22 +8,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import httpx
-import sqlalchemy as sa
 
 from backhaul.config import MerchantSettings, Settings, prefect_api_url
 from backhaul.connectors.loop.vendor import LOOP
 from backhaul.connectors.registry import VENDORS
 from backhaul.connectors.subscriptions import receiver_url
 from backhaul.domain.reasons import Reasons
-from backhaul.errors import StoreError
 from backhaul.findings import Check, Finding, fail, ok, run_checks, unchecked, warn
 from backhaul.pipeline.session import Clock, utc_now
 from backhaul.store.circuits import read_circuits
-from backhaul.store.engine import Store
-from backhaul.store.tables import return_lines, returns, runs, watermarks
+from backhaul.store.engine import Store, file_of
+from backhaul.store.returns import reasons_since
+from backhaul.store.runs import last_of_flow
+from backhaul.store.watermarks import all_watermarks
 
 PATIENCE = 45.0  # seconds for all of it; a vendor that is down is tried for some ten
 PREFECT_TIMEOUT = 5.0
@@ -118,7 +117,7 @@ class StoreChecks:
     def schema(self) -> Finding:
         """The store is there and its schema is this program's. Makes nothing: a file that does not exist stays so."""
         url = self._settings.store_url()
-        file = _sqlite_file(url)
+        file = file_of(url)
         if file is not None and not file.exists():
             return fail("store.schema", "store", "there is no store yet", "Run 'backhaul db upgrade', which makes it.")
         store = Store(url)
@@ -134,11 +133,7 @@ class StoreChecks:
         """A write transaction can be made. It touches no row."""
         if self._store is None:
             return unchecked("store.write", "store", "the store is not ready")
-        try:
-            with self._store.write() as connection:
-                connection.execute(sa.update(watermarks).where(sa.false()).values(source=watermarks.c.source))
-        except sa.exc.DBAPIError as error:  # PostgreSQL's refusals are not all of the kind that the store names
-            raise StoreError(f"the store cannot be written: {str(error.orig).splitlines()[0][:200]}") from None
+        self._store.prove_writable()
         return ok("store.write", "store", "it can be written")
 
     def age(self, merchant: str) -> Finding:
@@ -148,15 +143,13 @@ class StoreChecks:
         """
         if self._store is None:
             return unchecked("sync.age", merchant, "the store is not ready")
-        synced = sa.select(runs.c.state, runs.c.finished_at, runs.c.error).where(runs.c.merchant == merchant, runs.c.flow == "sync")
         with self._store.read() as connection:
-            marks = connection.execute(sa.select(watermarks).where(watermarks.c.merchant == merchant).order_by(watermarks.c.source)).all()
-            last = connection.execute(synced.where(runs.c.state == "completed").order_by(runs.c.finished_at.desc()).limit(1)).first()
-            newest = connection.execute(synced.order_by(runs.c.started_at.desc()).limit(1)).first()
+            marks = all_watermarks(connection, merchant)
+            last, newest = last_of_flow(connection, merchant, "sync")
         now = self._clock()
         told = "; ".join(f"newest news of {mark.source}: {_ago(now - mark.high_water_at)}" for mark in marks) or "no watermark"
         remedy = "Read the error in 'backhaul runs', and see that the sync deployment is served and on schedule (or a cron job runs it)."
-        if last is None:
+        if last is None or last.finished_at is None:
             if newest is None:
                 return warn("sync.age", merchant, "it was never synced", f"Run 'backhaul sync {merchant}'.")
             return fail("sync.age", merchant, f"no sync has completed yet; {told}", remedy)
@@ -187,16 +180,8 @@ class StoreChecks:
         """How many of the last 30 days' lines have a reason that the present config maps to a warehouse code."""
         if self._store is None:
             return unchecked("reasons", merchant, "the store is not ready")
-        same = (returns.c.merchant == return_lines.c.merchant) & (returns.c.return_id == return_lines.c.return_id)
-        query = (
-            sa.select(return_lines.c.return_reason, sa.func.count().label("lines"))
-            .join(returns, same)
-            .where(return_lines.c.merchant == merchant, return_lines.c.return_reason.is_not(None))
-            .where(returns.c.created_at >= self._clock() - RECENT)
-            .group_by(return_lines.c.return_reason)
-        )
         with self._store.read() as connection:
-            counted = {row.return_reason: row.lines for row in connection.execute(query)}
+            counted = reasons_since(connection, merchant, self._clock() - RECENT)
         table = Reasons(settings.reasons)
         unmapped = {reason: lines for reason, lines in counted.items() if not table.is_mapped(reason)}
         total, lost = sum(counted.values()), sum(unmapped.values())
@@ -213,15 +198,6 @@ class StoreChecks:
             f"{lost} of {total} lines of the last {RECENT.days} days go out as 'other': {names}{more}",
             f"Add them to [merchants.{merchant}.reasons] in the config.",
         )
-
-
-def _sqlite_file(url: str) -> Path | None:
-    try:
-        parsed = sa.make_url(url)
-    except sa.exc.ArgumentError:
-        return None  # Store says what is wrong with it
-    is_file = parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:")
-    return Path(str(parsed.database)) if is_file else None
 
 
 def _ago(age: timedelta) -> str:

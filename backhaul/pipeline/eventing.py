@@ -19,7 +19,6 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
 from backhaul import checks
 from backhaul.connectors.frames import frame
@@ -28,16 +27,16 @@ from backhaul.connectors.registry import WAREHOUSES
 from backhaul.connectors.text import words
 from backhaul.connectors.vendor import Told
 from backhaul.domain import schema
-from backhaul.domain.deliveries import Owed, Seen, proven
-from backhaul.domain.words import DeliveryKind, DeliveryState, ExceptionKind, LoopState
+from backhaul.domain.deliveries import Seen, proven
+from backhaul.domain.words import DeliveryState, ExceptionKind, LoopState
 from backhaul.pipeline import intake, reading_back, receiving
 from backhaul.pipeline.session import Session
-from backhaul.store import bulk, events, outbox
+from backhaul.store import events, outbox
+from backhaul.store.deliveries import processes_of_open_returns, rmas_accepted_since
 from backhaul.store.events import Event
-from backhaul.store.exceptions import open_exception
+from backhaul.store.exceptions import raise_exception
 from backhaul.store.inbox import move_in
-from backhaul.store.receipts import mark_due
-from backhaul.store.tables import deliveries, returns
+from backhaul.store.returns import mark_due
 from backhaul.store.transaction import Transaction
 
 AT_ONCE = 250  # events in one batch
@@ -87,8 +86,8 @@ class Batch:
 def claim(session: Session) -> Batch:
     """Take up the oldest waiting events; an empty batch when none is free."""
     move_in(session.store)
-    with session.store.write() as connection:
-        batch = Batch(events.claim(connection, session.merchant, session.clock(), AT_ONCE))
+    with session.write(alone=False) as tx:
+        batch = Batch(events.claim(tx, AT_ONCE))
     session.run.add("events", len(batch.events))
     return batch
 
@@ -128,14 +127,8 @@ def read_back(session: Session, batch: Batch) -> None:
 
 def confirm_rmas(session: Session) -> None:
     """Read back what this run has had the warehouses accept; an RMA that is not shown yet is the next sync's."""
-    query = sa.select(deliveries.c.warehouse, deliveries.c.return_id).where(
-        deliveries.c.merchant == session.merchant,
-        deliveries.c.state == DeliveryState.ACCEPTED.value,
-        deliveries.c.kind.in_([kind.value for kind in DeliveryKind if kind.startswith("rma.")]),
-        deliveries.c.accepted_at >= session.run.started_at,
-    )
     with session.store.read() as connection:
-        accepted = sorted({tuple(row) for row in connection.execute(query)})
+        accepted = rmas_accepted_since(connection, session.merchant, session.run.started_at)
     for warehouse, client in session.warehouses.items():
         keys = [return_id for name, return_id in accepted if name == warehouse]
         if keys:
@@ -153,17 +146,16 @@ def warm_up() -> None:
 
 def settle(session: Session, batch: Batch) -> None:
     """Mark the events as taken in, and the processes that Loop says have failed. One whose call is still under way waits a little."""
-    now = session.clock()
     with session.write() as tx:
         waiting = _fail_processes(tx, batch)
-        events.postpone(tx.connection, waiting, now + AGAIN_AFTER)
-        events.settle(tx.connection, [e.event_id for e in batch.events if e.event_id not in waiting], tx.run_id, now)
+        events.postpone(tx, waiting, tx.now + AGAIN_AFTER)
+        events.settle(tx, [event.event_id for event in batch.events if event.event_id not in waiting])
 
 
 def postpone(session: Session, batch: Batch) -> None:
     """Give the events back after a failure: they are tried again shortly, by whichever run comes first."""
-    with session.store.write() as connection:
-        events.postpone(connection, [event.event_id for event in batch.events], session.clock() + AGAIN_AFTER)
+    with session.write(alone=False) as tx:
+        events.postpone(tx, [event.event_id for event in batch.events], tx.now + AGAIN_AFTER)
 
 
 def _load_new(session: Session, batch: Batch, created: Sequence[Event]) -> None:
@@ -200,9 +192,9 @@ def _note_outcomes(session: Session, batch: Batch, unknown: set[str]) -> None:
     session.run.add("events_unreadable", len(batch.unreadable))
     session.run.add("events_of_unknown_returns", len(of_unknown))
     if batch.unreadable or of_unknown:
-        with session.store.write(session.merchant) as connection:
-            events.note_outcome(connection, sorted(batch.unreadable), _UNREADABLE)
-            events.note_outcome(connection, of_unknown, reading_back.UNKNOWN)
+        with session.write() as tx:
+            events.note_outcome(tx, sorted(batch.unreadable), _UNREADABLE)
+            events.note_outcome(tx, of_unknown, reading_back.UNKNOWN)
 
 
 def _fail_processes(tx: Transaction, batch: Batch) -> list[int]:
@@ -213,25 +205,17 @@ def _fail_processes(tx: Transaction, batch: Batch) -> list[int]:
     told = {event.record_key: event for event in batch.of_loop() if batch.said[event.event_id].trigger == _FAILED}
     if not told:
         return []
-    query = (
-        sa.select(deliveries)
-        .join(returns, (returns.c.merchant == deliveries.c.merchant) & (returns.c.return_id == deliveries.c.return_id))
-        .where(deliveries.c.merchant == tx.merchant, deliveries.c.kind == DeliveryKind.LOOP_PROCESS.value)
-        .where(returns.c.loop_state == LoopState.OPEN.value)
-    )
     waiting: list[int] = []
-    for row in list(bulk.select_by_keys(tx.connection, query, deliveries.c.return_id, sorted(filter(None, told)))):
-        event = told[row.return_id]
-        if row.state == DeliveryState.SENDING.value:
+    for sent in processes_of_open_returns(tx.connection, tx.merchant, sorted(filter(None, told))):
+        event = told[sent.return_id]
+        if sent.owed.state is DeliveryState.SENDING:
             waiting.append(event.event_id)
             continue
-        sent_at = row.accepted_at or row.last_attempt_at
-        if sent_at is None or sent_at > event.received_at + AGAIN_AFTER:
+        if sent.sent_at is None or sent.sent_at > event.received_at + AGAIN_AFTER:
             continue  # it tells of an attempt before this one
         said = batch.said[event.event_id].message
-        owed = Owed(row.delivery_id, DeliveryKind.LOOP_PROCESS, DeliveryState(row.state), None, row.is_uncertain)
-        proof = proven(owed, Seen(failure=(words(said) if isinstance(said, str) else None) or ""))
-        if proof is not None and outbox.change(tx, row.delivery_id, proof.transition, proof.why):
-            open_exception(tx, ExceptionKind.DELIVERY_FAILED, f"{row.kind}:{row.return_id}", proof.why, row.return_id)
-            mark_due(tx.connection, tx.merchant, [row.return_id])
+        proof = proven(sent.owed, Seen(failure=(words(said) if isinstance(said, str) else None) or ""))
+        if proof is not None and outbox.change(tx, sent.owed.delivery_id, proof.transition, proof.why):
+            raise_exception(tx, ExceptionKind.DELIVERY_FAILED, f"{sent.owed.kind}:{sent.return_id}", proof.why, sent.return_id)
+            mark_due(tx, [sent.return_id])
     return waiting

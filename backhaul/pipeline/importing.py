@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-import sqlalchemy as sa
-
-from backhaul.connectors.airhouse.figures import BadFiguresError, BadRow, Figures, as_receipts
+from backhaul.connectors.airhouse.figures import BadFiguresError, BadRow, Figures, as_receipts, read_figures
 from backhaul.pipeline import intake
 from backhaul.pipeline.receiving import take_in
 from backhaul.pipeline.session import Session
-from backhaul.store import bulk
-from backhaul.store.tables import returns, rmas
+from backhaul.store.receipts import rma_ids
+from backhaul.store.returns import warehouses_of
 
 WAREHOUSE = "airhouse"
+
+
+class Import:
+    """A file's figures on their way in. A plain class, which Prefect passes on between steps without looking into it."""
+
+    def __init__(self, file: str, figures: Sequence[Figures]) -> None:
+        self.file = file
+        self.figures = figures
+
+
+def read(file: str) -> Import:
+    """The file's figures, whole and right, or not at all."""
+    return Import(Path(file).name, read_figures(Path(file)))
+
+
+def load(session: Session, read: Import) -> None:
+    """Find the returns of the figures, in Loop where need be, and take the figures in as receipts."""
+    find_returns(session, read.figures)
+    take_in_figures(session, read.figures, read.file)
 
 
 def find_returns(session: Session, figures: Sequence[Figures]) -> None:
@@ -40,16 +58,12 @@ def take_in_figures(session: Session, figures: Sequence[Figures], file: str) -> 
     ]
     if bad:
         raise BadFiguresError(file, bad)
-    query = sa.select(rmas.c.rma_key, rmas.c.rma_id).where(rmas.c.merchant == session.merchant, rmas.c.rma_id.is_not(None))
     with session.store.read() as connection:
-        rows = bulk.select_by_keys(connection, query, rmas.c.rma_key, [one.return_id for one in figures])
-        rma_ids = {row.rma_key: row.rma_id for row in rows}
+        ids = rma_ids(connection, session.merchant, [one.return_id for one in figures])
     session.run.add("returns_in_file", len(figures))
-    take_in(session, WAREHOUSE, as_receipts(figures, rma_ids), channel="file")
+    take_in(session, WAREHOUSE, as_receipts(figures, ids), channel="file")
 
 
 def _warehouses(session: Session, figures: Sequence[Figures]) -> dict[str, str]:
-    query = sa.select(returns.c.return_id, returns.c.warehouse).where(returns.c.merchant == session.merchant)
     with session.store.read() as connection:
-        rows = bulk.select_by_keys(connection, query, returns.c.return_id, [one.return_id for one in figures])
-        return {row.return_id: row.warehouse for row in rows}
+        return warehouses_of(connection, session.merchant, [one.return_id for one in figures])

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
-import sqlalchemy as sa
 
 from backhaul import checks
 from backhaul.connectors.base import Rejected, ReturnBatch
@@ -20,14 +19,13 @@ from backhaul.errors import StructuralError
 from backhaul.pipeline.deciding import count_decided, decide_history
 from backhaul.pipeline.session import Session
 from backhaul.pipeline.soundness import require_sound
-from backhaul.store import bulk
 from backhaul.store.quarantine import Quarantined, known_quarantine, put_in_quarantine
-from backhaul.store.returns import ReturnRecord, known_returns, load_returns, make_records, read_back
-from backhaul.store.tables import watermarks
-from backhaul.store.transaction import Transaction
+from backhaul.store.records import LISTED, ReturnRecord, make_records
+from backhaul.store.returns import known_returns, load_returns, read_back
+from backhaul.store.watermarks import move_watermark
 
 SOURCE = "loop"
-PULLED = "list"  # the source that is judged as a whole; a read-back and a webhook bring single returns
+PULLED = LISTED  # the source that is judged as a whole; a read-back and a webhook bring single returns
 BATCH = 10_000  # returns, some 150 MB; checking costs a quarter of a second a batch, however small that is
 
 
@@ -50,13 +48,14 @@ class Pull:
 
 
 class Intake:
-    """Returns on their way in. `records` are those that say something new; `bad` those that broke a critical rule, or could not be read."""
+    """Returns on their way in. `records` are those that say more than the store has; `bad` those that cannot be let in."""
 
     def __init__(self, total: int, source: str) -> None:
         self.total = total
         self.source = source
         self.records: list[ReturnRecord] = []
         self.frames: tuple[pd.DataFrame, pd.DataFrame] | None = None  # the records' own, where all that came is news
+        self.behind: set[str] = set()  # returns whose records are no news, but tell columns that the store does not have of them
         self.bad: list[Quarantined] = []
         self.warnings: dict[str, list[tuple[str, str, str, str]]] = {}
         self.pull: Pull | None = None  # what this is a batch of
@@ -76,13 +75,18 @@ def keep_news(session: Session, batch: ReturnBatch, source: str, is_history: boo
         if source == "details":
             records = read_back(connection, session.merchant, records)
     for record in records:
+        if any(map(record.has_content, in_quarantine.get(record.key, ()))):
+            continue
         before = known.get(record.return_id)
-        if (_key(record), record.content_hash) not in in_quarantine and (before is None or before.is_news(record, is_history, source)):
+        if before is None or before.is_news(record, is_history, source):
             intake.records.append(record)
+        elif before.is_behind(record, source):
+            intake.records.append(record)
+            intake.behind.add(record.return_id)
     if len(intake.records) == len(batch.returns) and source != "details" and batch.returns["return_id"].is_unique:
         intake.frames = batch.returns, batch.lines
     rejected = (_from_rejected(rejected) for rejected in batch.rejected)
-    intake.bad = [bad for bad in rejected if (bad.record_key, bad.content_hash) not in in_quarantine]
+    intake.bad = [bad for bad in rejected if bad.content_hash not in in_quarantine.get(bad.record_key, ())]
     session.run.add("records_in", intake.total)
     session.run.add("unchanged", intake.total - len(intake.records) - len(intake.bad))
     return intake
@@ -131,46 +135,29 @@ def _judge(session: Session, intake: Intake) -> None:
     require_sound(session.merchant, "returns", intake.bad, intake.pull.total, intake.pull.bad)
 
 
-def load(session: Session, intake: Intake, *, completes: Window | None = None, is_history: bool = False) -> None:
+def load(session: Session, intake: Intake, completes: Window | None = None, *, is_history: bool = False) -> None:
     """Write an intake in one transaction. With the last batch of a window that it `completes`, the watermark moves; history is decided.
 
     The watermark is the newest source time taken in, never past the window's end: a date from the future must not hide what is before it.
     """
-    now = session.clock()
-    with session.store.write(session.merchant) as connection:
+    with session.write() as tx:
         loaded = load_returns(
-            connection,
-            session.merchant,
+            tx,
             intake.records,
             source=intake.source,
             is_history=is_history,
             warehouse_for=session.settings.warehouse_for,
             warnings=intake.warnings,
-            run_id=session.run.run_id,
-            now=now,
         )
-        put_in_quarantine(connection, session.merchant, SOURCE, intake.bad, session.run.run_id, now)
-        tx = Transaction(connection, session.merchant, session.run.run_id, now)
+        put_in_quarantine(tx, SOURCE, intake.bad)
         decided = decide_history(session, tx, loaded.first) if is_history else Counter()
         if completes is not None and intake.pull is not None and intake.pull.is_through:
             newest = min(intake.pull.high_water_at or completes.start, completes.end)
-            _move_watermark(connection, session.merchant, max(newest, completes.start))
+            move_watermark(tx, SOURCE, max(newest, completes.start))
     session.run.add("records_out", loaded.total)
     session.run.add("unchanged", len(intake.records) - loaded.total)
     session.run.add("quarantined", len(intake.bad))
     count_decided(session, decided)
-
-
-def watermark(connection: sa.Connection, merchant: str) -> datetime | None:
-    """The newest Loop time taken in, or None before the first sync."""
-    query = sa.select(watermarks.c.high_water_at).where(watermarks.c.merchant == merchant, watermarks.c.source == SOURCE)
-    return connection.execute(query).scalar()
-
-
-def _move_watermark(connection: sa.Connection, merchant: str, high_water_at: datetime) -> None:
-    before = watermark(connection, merchant)
-    if before is None or high_water_at > before:
-        bulk.upsert(connection, watermarks, ("merchant", "source", "high_water_at"), [(merchant, SOURCE, high_water_at)])
 
 
 def _records(batch: ReturnBatch) -> list[ReturnRecord]:
@@ -182,14 +169,10 @@ def _records(batch: ReturnBatch) -> list[ReturnRecord]:
     return make_records(rows, [by_return[row[0]] for row in rows], batch.bodies)
 
 
-def _key(record: ReturnRecord) -> str:
-    return record.return_id or f"sha256:{record.content_hash}"
-
-
 def _quarantined(record: ReturnRecord, rules: dict[str, str]) -> Quarantined:
     order_name = record.row[schema.RETURNS.columns.index("order_name")]
     reason = " ".join(f"{rule}: {words}" for rule, words in sorted(rules.items()))
-    return Quarantined(_key(record), order_name, tuple(sorted(rules)), reason, record.body, record.content_hash)
+    return Quarantined(record.key, order_name, tuple(sorted(rules)), reason, record.body, record.content_hash)
 
 
 def _from_rejected(rejected: Rejected) -> Quarantined:

@@ -17,7 +17,7 @@ from backhaul.domain.words import ExceptionKind, LoopState
 from backhaul.pipeline import intake
 from backhaul.pipeline.session import Session
 from backhaul.store import outcomes as store
-from backhaul.store.exceptions import raise_exception, resolve_exception
+from backhaul.store.exceptions import open_subjects, raise_exception, resolve_exception
 from backhaul.store.outcomes import Followed
 
 ASKS = 4  # times that a return is asked for within `outcome_hours`; after that once in as long
@@ -38,27 +38,18 @@ def follow(session: Session) -> None:
         followed = store.followed(connection, session.merchant)
         late = [one.return_id for one in followed if one.confirmed_at <= now - patience or one.loop_state in _FALLEN]
         said = store.failures(connection, session.merchant, late)
-        open_now = store.complained_of(connection, session.merchant)
+        open_now = open_subjects(connection, session.merchant, ExceptionKind.OUTCOME_UNDONE)
     wrong = {one.return_id: why for one in followed if (why := _complaint(one, said.get(one.return_id), now - patience)) is not None}
     over = [one for one in followed if is_over(_shown(one, None))]
     ended = sorted(open_now - wrong.keys())
     if not wrong and not over and not ended:
         return
-    with session.store.write(session.merchant) as connection:
-        store.end(connection, [one.delivery_id for one in over], now)
+    with session.write() as tx:
+        store.end(tx, [one.delivery_id for one in over])
         for return_id, why in sorted(wrong.items()):
-            raise_exception(
-                connection,
-                session.merchant,
-                ExceptionKind.OUTCOME_UNDONE,
-                return_id,
-                why,
-                return_id=return_id,
-                run_id=session.run.run_id,
-                now=now,
-            )
+            raise_exception(tx, ExceptionKind.OUTCOME_UNDONE, return_id, why, return_id)
         for return_id in ended:
-            resolve_exception(connection, session.merchant, ExceptionKind.OUTCOME_UNDONE, return_id, now)
+            resolve_exception(tx, ExceptionKind.OUTCOME_UNDONE, return_id)
     session.run.add("outcomes_done", len(over))
     session.run.add("outcomes_undone", len(wrong))
 
@@ -96,8 +87,8 @@ def _ask(session: Session) -> None:
         start, end = group[0][1], group[-1][1] + timedelta(seconds=1)
         batch = session.loop.returns(start, end, (LoopState.CLOSED.value,))
         intake.load(session, intake.check(session, intake.keep_news(session, batch, intake.PULLED)))
-        with session.store.write(session.merchant) as connection:
-            store.note_asked(connection, [delivery_id for delivery_id, _ in group], now)
+        with session.write() as tx:
+            store.note_asked(tx, [delivery_id for delivery_id, _ in group])
         session.run.add("outcomes_asked_for", len(group))
 
 

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pandas as pd
-import sqlalchemy as sa
 
 from backhaul.connectors.base import ReturnBatch
 from backhaul.domain.words import ExceptionKind, LoopState
 from backhaul.errors import PermanentVendorError, StructuralError, UnauthorizedError
 from backhaul.pipeline import intake
 from backhaul.pipeline.session import Session
-from backhaul.store import bulk, events
-from backhaul.store.exceptions import raise_exception, resolve_exception
-from backhaul.store.tables import exceptions, returns
+from backhaul.store import events
+from backhaul.store.exceptions import open_subjects, raise_exception, resolve_exception
+from backhaul.store.returns import only_told_of, shown_by_loop
 
 FEW = 20  # returns that are read back one by one; for more, the list is fewer calls
 RECENT = timedelta(minutes=10)  # how far Loop's clock and ours may differ, and how late it may commit
@@ -85,27 +84,17 @@ def _load(session: Session, batch: ReturnBatch, source: str) -> None:
 
 def note_unknown(session: Session, signalled: Sequence[str], found: set[str], unknown: set[str]) -> None:
     """A return that was loaded from a webhook, and that Loop does not show, needs a person; it is over once Loop does."""
-    mine = exceptions.c.merchant == session.merchant
-    query = sa.select(exceptions.c.subject).where(
-        mine, exceptions.c.kind == ExceptionKind.ASN_ONLY.value, exceptions.c.resolved_at.is_(None)
-    )
-    stored = sa.select(returns.c.return_id).where(returns.c.merchant == session.merchant, returns.c.updated_at.is_(None))
     with session.store.read() as connection:
-        is_open = set(connection.execute(query).scalars())
-        only_told = {row.return_id for row in bulk.select_by_keys(connection, stored, returns.c.return_id, sorted(unknown))}
+        is_open = open_subjects(connection, session.merchant, ExceptionKind.ASN_ONLY)
+        only_told = only_told_of(connection, session.merchant, sorted(unknown))
     over = is_open & set(signalled) & found
     if not only_told and not over:
         return
-    now = session.clock()
-    with session.store.write(session.merchant) as connection:
+    with session.write() as tx:
         for key in sorted(only_told):
-            _raise_unknown(connection, session, key, now)
+            raise_exception(tx, ExceptionKind.ASN_ONLY, key, _WHY, key)
         for key in sorted(over):
-            resolve_exception(connection, session.merchant, ExceptionKind.ASN_ONLY, key, now)
-
-
-def _raise_unknown(connection: sa.Connection, session: Session, key: str, now: datetime) -> None:
-    raise_exception(connection, session.merchant, ExceptionKind.ASN_ONLY, key, _WHY, return_id=key, run_id=session.run.run_id, now=now)
+            resolve_exception(tx, ExceptionKind.ASN_ONLY, key)
 
 
 def ask_again(session: Session) -> None:
@@ -113,41 +102,33 @@ def ask_again(session: Session) -> None:
 
     Ends what has been shown since, by whatever road.
     """
-    now = session.clock()
     with session.store.read() as connection:
-        waiting = events.without_record(connection, session.merchant, now - SHOWN_AFTER, FEW)
+        waiting = events.without_record(connection, session.merchant, session.clock() - SHOWN_AFTER, FEW)
     keys = sorted({key for _, key in waiting})
     missing = sorted(set(keys) - shown(session, keys))
     found, unread = _read_few(session, missing) if missing else (set(), set())
     if keys:
         never = set(missing) - found - unread
-        with session.store.write(session.merchant) as connection:
-            events.note_outcome(connection, [event_id for event_id, key in waiting if key in never], NEVER_SHOWN)
-            events.note_outcome(connection, [event_id for event_id, key in waiting if key not in never | unread], None)
+        with session.write() as tx:
+            events.note_outcome(tx, [event_id for event_id, key in waiting if key in never], NEVER_SHOWN)
+            events.note_outcome(tx, [event_id for event_id, key in waiting if key not in never | unread], None)
             for key in sorted(never):
-                _raise_unknown(connection, session, key, now)
-    _end_shown(session, now)
+                raise_exception(tx, ExceptionKind.ASN_ONLY, key, _WHY, key)
+    _end_shown(session)
 
 
 def shown(session: Session, return_ids: Sequence[str]) -> set[str]:
     """Those of these returns that are stored as Loop itself shows them."""
-    query = sa.select(returns.c.return_id).where(returns.c.merchant == session.merchant, returns.c.updated_at.is_not(None))
     with session.store.read() as connection:
-        return {row.return_id for row in bulk.select_by_keys(connection, query, returns.c.return_id, return_ids)}
+        return shown_by_loop(connection, session.merchant, return_ids)
 
 
-def _end_shown(session: Session, now: datetime) -> None:
+def _end_shown(session: Session) -> None:
     """End the exceptions about returns that only a webhook told of, once they are stored as Loop shows them."""
-    told = sa.select(exceptions.c.subject).where(
-        exceptions.c.merchant == session.merchant,
-        exceptions.c.kind == ExceptionKind.ASN_ONLY.value,
-        exceptions.c.resolved_at.is_(None),
-        exceptions.c.why == _WHY,
-    )
     with session.store.read() as connection:
-        subjects = sorted(connection.execute(told).scalars())
-    over = shown(session, subjects) if subjects else set()
+        subjects = open_subjects(connection, session.merchant, ExceptionKind.ASN_ONLY, why=_WHY)
+    over = shown(session, sorted(subjects)) if subjects else set()
     if over:
-        with session.store.write(session.merchant) as connection:
+        with session.write() as tx:
             for key in sorted(over):
-                resolve_exception(connection, session.merchant, ExceptionKind.ASN_ONLY, key, now)
+                resolve_exception(tx, ExceptionKind.ASN_ONLY, key)

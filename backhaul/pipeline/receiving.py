@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
-import sqlalchemy as sa
 
 from backhaul import checks
 from backhaul.connectors.base import News, ReceiptBatch, Warehouse
@@ -20,14 +19,14 @@ from backhaul.domain.words import ExceptionKind
 from backhaul.errors import PermanentVendorError, StructuralError, UnauthorizedError
 from backhaul.pipeline.session import Session
 from backhaul.pipeline.soundness import require_sound
-from backhaul.store import bulk, polls
+from backhaul.store import events, polls
 from backhaul.store.exceptions import raise_exception, resolve_exception
 from backhaul.store.polls import Scan
-from backhaul.store.quarantine import Quarantined, known_quarantine, put_in_quarantine
-from backhaul.store.receipts import ReceiptRecord, known_rmas, load_receipts, make_record, mark_due
-from backhaul.store.tables import check_results, events
+from backhaul.store.quarantine import Quarantined, known_quarantine, put_in_quarantine, write_warnings
+from backhaul.store.receipts import ReceiptRecord, known_rmas, load_receipts, make_record
+from backhaul.store.returns import mark_due
+from backhaul.store.transaction import Transaction
 
-_EVENT = ("merchant", "source", "channel", "topic", "record_key", "body_hash", "body", "occurred_at", "received_at", "handled_at", "run_id")
 _HAS_LINES = schema.RECEIPTS.columns.index("has_lines")
 _NEWS_DAYS = 14  # how far back the warehouse's own RMAs, and the first changes of one that lists them, are looked for
 _SHARE_OF_NEWS = 4  # a fourth of the calls, and all that the keys leave over, go into the warehouse's own list
@@ -58,8 +57,8 @@ def poll(session: Session, warehouse: str) -> tuple[ReceiptBatch, Scan]:
     session.run.add("polled", len(asked))
     session.run.add("left_for_next_sync", left)
     if left:
-        with session.store.write(session.merchant) as connection:
-            polls.note_polled(connection, session.merchant, warehouse, [*asked, *(key for key in keys if key in listed)], now)
+        with session.write() as tx:
+            polls.note_polled(tx, warehouse, [*asked, *(key for key in keys if key in listed)])
     # A time from the future must not hide what comes before it.
     times = (at for at in news.batch.receipts["as_of"] if at is not None and at <= now)
     newest = max(times, default=None) if lists_changes else None
@@ -83,7 +82,6 @@ def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str 
 
     `scan` is how far the warehouse's own list has been read; it is noted with the rows.
     """
-    now = session.clock()
     records = records_of(batch)
     with session.store.read() as connection:
         known = known_rmas(connection, session.merchant, [record.rma_key for record in records])
@@ -92,8 +90,8 @@ def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str 
     news = [
         record
         for record in records
-        if (record.rma_key, record.content_hash) not in in_quarantine
-        and (record.rma_key not in known or known[record.rma_key].is_news(record, warehouse))
+        if not any(map(record.has_content, in_quarantine.get(record.rma_key, ())))
+        and ((before := known.get(record.rma_key)) is None or before.is_news(record, warehouse) or before.is_behind(record))
     ]
     good, bad, warnings = _check(session, news)
     for rejected in batch.rejected:
@@ -105,22 +103,22 @@ def take_in(session: Session, warehouse: str, batch: ReceiptBatch, channel: str 
             rejected.body,
             content_hash([rejected.body]),
         )
-        if (quarantined.record_key, quarantined.content_hash) not in in_quarantine:
+        if quarantined.content_hash not in in_quarantine.get(quarantined.record_key, ()):
             bad.append(quarantined)
     if channel == "poll":
         require_sound(session.merchant, f"receipts of {warehouse}", bad, len(records) + len(batch.rejected))
     if not good and not bad and moves_to is None:
         return
-    with session.store.write(session.merchant) as connection:
+    with session.write() as tx:
         if moves_to is not None:
-            polls.move_scan(connection, session.merchant, warehouse, moves_to)
-        loaded = load_receipts(connection, session.merchant, warehouse, good, run_id=session.run.run_id, now=now)
-        put_in_quarantine(connection, session.merchant, warehouse, bad, session.run.run_id, now)
-        mark_due(connection, session.merchant, [held.record_key for held in bad])  # nothing is decided on the older one
-        _write_events(connection, session, warehouse, channel, loaded)
-        _write_exceptions(connection, session, loaded, bad)
-        columns = ("merchant", "table_name", "record_key", "rule", "severity", "description", "found_at", "run_id")
-        bulk.insert(connection, check_results, columns, [(session.merchant, *warning, now, session.run.run_id) for warning in warnings])
+            polls.move_scan(tx, warehouse, moves_to)
+        loaded = load_receipts(tx, warehouse, good)
+        put_in_quarantine(tx, warehouse, bad)
+        mark_due(tx, [held.record_key for held in bad])  # nothing is decided on the older one
+        if channel != "webhook":  # a webhook's events are kept by the receiver, before anything is made of them
+            events.keep_told(tx, warehouse, channel, [_as_told(record) for record in loaded])
+        _write_exceptions(tx, loaded, bad)
+        write_warnings(tx, warnings)
     # Counted apart from the returns, so that the counts of each add up.
     session.run.add("receipts_in", len(good) + len(bad))
     session.run.add("receipts_out", len(loaded))
@@ -190,49 +188,17 @@ def _check(
     return good, bad, warnings
 
 
-def _write_events(connection: sa.Connection, session: Session, warehouse: str, channel: str, loaded: Sequence[ReceiptRecord]) -> None:
-    """Keep what the warehouse said, as it said it. A webhook's events are kept by the receiver, before anything is made of them."""
-    if channel == "webhook":
-        return
-    now = session.clock()
-    rows = [
-        (
-            *(
-                session.merchant,
-                warehouse,
-                channel,
-                f"rma.{record.values['event_status']}",
-                record.rma_key,
-                record.content_hash,
-                record.body,
-            ),
-            *(record.values["as_of"], now, now, session.run.run_id),
-        )
-        for record in loaded
-    ]
-    bulk.insert(connection, events, _EVENT, rows)
+def _as_told(record: ReceiptRecord) -> events.Told:
+    return events.Told(f"rma.{record.values['event_status']}", record.rma_key, record.content_hash, record.body, record.values["as_of"])
 
 
-def _write_exceptions(connection: sa.Connection, session: Session, loaded: Sequence[ReceiptRecord], bad: Sequence[Quarantined]) -> None:
-    now, run_id = session.clock(), session.run.run_id
+def _write_exceptions(tx: Transaction, loaded: Sequence[ReceiptRecord], bad: Sequence[Quarantined]) -> None:
     for record in loaded:
-        return_id = record.values["return_id"]
-        if return_id is None and record.lines:
+        if record.values["return_id"] is None and record.lines:
             units = sum(line[5] or 0 for line in record.lines)
             parcel = record.values["package_id"] or "no tracking number"
             why = f"the warehouse received {units} units in a parcel that belongs to no RMA ({parcel})"
-            raise_exception(
-                connection, session.merchant, ExceptionKind.BLIND_RECEIPT, record.rma_key, why, return_id=None, run_id=run_id, now=now
-            )
-        resolve_exception(connection, session.merchant, ExceptionKind.RECEIPT_QUARANTINED, record.rma_key, now)
+            raise_exception(tx, ExceptionKind.BLIND_RECEIPT, record.rma_key, why, None)
+        resolve_exception(tx, ExceptionKind.RECEIPT_QUARANTINED, record.rma_key)
     for held in bad:
-        raise_exception(
-            connection,
-            session.merchant,
-            ExceptionKind.RECEIPT_QUARANTINED,
-            held.record_key,
-            held.reason,
-            return_id=held.record_key,
-            run_id=run_id,
-            now=now,
-        )
+        raise_exception(tx, ExceptionKind.RECEIPT_QUARANTINED, held.record_key, held.reason, held.record_key)

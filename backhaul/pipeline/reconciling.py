@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-import sqlalchemy as sa
-
 from backhaul.domain.backoff import STUCK_AFTER
 from backhaul.domain.words import DeliveryKind, ExceptionKind
+from backhaul.pipeline import outcomes, reading_back
 from backhaul.pipeline.session import Session
 from backhaul.store import outbox
-from backhaul.store.exceptions import open_exception, replace_open
+from backhaul.store.deliveries import never_shown
+from backhaul.store.exceptions import raise_exception, replace_open
+from backhaul.store.reports import exceptions_by_kind, returns_by_stage
 from backhaul.store.runs import Run
-from backhaul.store.tables import IS_UNCONFIRMED, deliveries, rmas
 from backhaul.store.transaction import Transaction
 
 _UNSEEN_AFTER = timedelta(hours=1)  # an RMA that was accepted and still cannot be read back
@@ -29,6 +29,13 @@ class RunSummary:
     counts: dict[str, int]
 
 
+def notice(session: Session) -> None:
+    """Raise exceptions for what a vendor accepted or told of and never showed, and follow what we processed to its end."""
+    notice_what_hangs(session)
+    reading_back.ask_again(session)
+    outcomes.follow(session)
+
+
 def notice_what_hangs(session: Session) -> None:
     """Raise an exception for what a vendor accepted and never showed, for what does not get through, and for what waits in vain.
 
@@ -36,21 +43,13 @@ def notice_what_hangs(session: Session) -> None:
     """
     settle = timedelta(seconds=4 * session.settings.loop.process_settle_seconds)
     with session.write() as tx:
-        late_process = (deliveries.c.kind == DeliveryKind.LOOP_PROCESS.value) & (deliveries.c.accepted_at < tx.now - settle)
-        late_rma = (deliveries.c.kind == DeliveryKind.RMA_CREATE.value) & (deliveries.c.accepted_at < tx.now - _UNSEEN_AFTER)
-        query = (
-            sa.select(deliveries.c.return_id, deliveries.c.kind)
-            .outerjoin(rmas, (rmas.c.merchant == deliveries.c.merchant) & (rmas.c.rma_key == deliveries.c.return_id))
-            .where(deliveries.c.merchant == session.merchant, IS_UNCONFIRMED.of(deliveries))
-            .where(sa.or_(late_process, late_rma & rmas.c.rma_key.is_(None)))
-        )
-        for row in tx.connection.execute(query).all():
-            if row.kind == DeliveryKind.LOOP_PROCESS.value:
+        for kind, return_id in never_shown(tx.connection, tx.merchant, tx.now - settle, tx.now - _UNSEEN_AFTER):
+            if kind is DeliveryKind.LOOP_PROCESS:
                 why = "Loop took the process, and the return is still open"
-                open_exception(tx, ExceptionKind.PROCESS_UNCONFIRMED, f"{row.kind}:{row.return_id}", why, row.return_id)
+                raise_exception(tx, ExceptionKind.PROCESS_UNCONFIRMED, f"{kind}:{return_id}", why, return_id)
             else:
                 why = "the warehouse took the RMA, and does not show it"
-                open_exception(tx, ExceptionKind.RMA_NOT_FOUND, row.return_id, why, row.return_id)
+                raise_exception(tx, ExceptionKind.RMA_NOT_FOUND, return_id, why, return_id)
         replace_open(tx, ExceptionKind.DELIVERY_STUCK, _stuck(tx))
         replace_open(tx, ExceptionKind.DELIVERY_BLOCKED, _blocked(tx))
 
@@ -77,12 +76,14 @@ def summary(run: Run) -> RunSummary:
 
 def standing(session: Session) -> list[dict[str, str | int]]:
     """How many returns are at each stage, and how many exceptions of each kind are open."""
-    stages = sa.text("SELECT stage, count(*) AS count FROM recon_returns WHERE merchant = :merchant GROUP BY stage ORDER BY stage")
-    kinds = sa.text("SELECT kind, count(*) AS count FROM recon_exceptions WHERE merchant = :merchant GROUP BY kind ORDER BY kind")
-    rows: list[dict[str, str | int]] = []
     with session.store.read() as connection:
-        for word, query in (("stage", stages), ("exception", kinds)):
-            for name, count in connection.execute(query, {"merchant": session.merchant}):
-                rows.append({"what": f"{word} {name}", "count": count})
-                session.run.add(f"{word}_{name}", count)
+        counted = (
+            ("stage", returns_by_stage(connection, session.merchant)),
+            ("exception", exceptions_by_kind(connection, session.merchant)),
+        )
+    rows: list[dict[str, str | int]] = []
+    for word, counts in counted:
+        for name, count in counts.items():
+            rows.append({"what": f"{word} {name}", "count": count})
+            session.run.add(f"{word}_{name}", count)
     return rows

@@ -12,13 +12,11 @@ Sends and changes nothing.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import sqlalchemy as sa
 from msgspec.structs import replace
 
 from backhaul.config import MerchantSettings
@@ -33,10 +31,11 @@ from backhaul.domain.policy import Policy
 from backhaul.domain.reasons import Reasons
 from backhaul.domain.windows import Window
 from backhaul.domain.words import LoopState, RmaStage
-from backhaul.store import bulk
+from backhaul.store.decisions import Taken, taken_in
 from backhaul.store.engine import Store
+from backhaul.store.events import Heard, heard_of
 from backhaul.store.facts import read_facts
-from backhaul.store.tables import UNIT_COUNTS, decisions, events, return_versions
+from backhaul.store.returns import Version, versions_of
 
 _AT_ONCE = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -84,12 +83,12 @@ def replay_decisions(store: Store, merchant: str, settings: MerchantSettings, wh
     terms = Terms(policy, Reasons(settings.reasons), settings.mode, must_close=False)
     result = Replay(merchant)
     with store.read() as connection:
-        taken = _taken(connection, merchant, whole)
+        taken = taken_in(connection, merchant, whole)
         ids = sorted(taken)
         for first in range(0, len(ids), _AT_ONCE):
             some = ids[first : first + _AT_ONCE]
-            versions = _by_return(connection, return_versions, return_versions.c.return_id, merchant, some)
-            told = _by_return(connection, events, events.c.record_key, merchant, some)
+            versions = versions_of(connection, merchant, some)
+            told = heard_of(connection, merchant, some)
             for facts in read_facts(connection, merchant, some):
                 row = taken[facts.return_id]
                 result.replayed += 1
@@ -99,46 +98,20 @@ def replay_decisions(store: Store, merchant: str, settings: MerchantSettings, wh
     return result
 
 
-def _taken(connection: sa.Connection, merchant: str, whole: Window) -> dict[str, sa.Row[Any]]:
-    """By return, the row that first recorded the last decision it reached in the range."""
-    query = sa.select(decisions).where(decisions.c.merchant == merchant)
-    query = query.where(decisions.c.decided_at >= whole.start, decisions.c.decided_at < whole.end)
-    taken: dict[str, sa.Row[Any]] = {}
-    for row in connection.execute(query.order_by(decisions.c.return_id, decisions.c.decision_no)):
-        if row.return_id not in taken or row.decided_at > taken[row.return_id].decided_at:
-            taken[row.return_id] = row
-    return taken
-
-
-def _by_return(
-    connection: sa.Connection, table: sa.Table, column: sa.Column[Any], merchant: str, return_ids: Sequence[str]
-) -> defaultdict[str, list[sa.Row[Any]]]:
-    grouped: defaultdict[str, list[sa.Row[Any]]] = defaultdict(list)
-    for row in bulk.select_by_keys(connection, sa.select(table).where(table.c.merchant == merchant), column, return_ids):
-        grouped[row._mapping[column.name]].append(row)
-    return grouped
-
-
-def _replay(
-    facts: ReturnFacts, row: sa.Row[Any], versions: Sequence[sa.Row[Any]], told: Sequence[sa.Row[Any]], terms: Terms
-) -> Difference | None:
-    as_of: datetime = row.assessed_at
-    was = dict(zip(UNIT_COUNTS, (row._mapping[name] for name in UNIT_COUNTS), strict=True))
-    then = _facts_then(facts, as_of, versions, told)
+def _replay(facts: ReturnFacts, taken: Taken, versions: Sequence[Version], told: Sequence[Heard], terms: Terms) -> Difference | None:
+    then = _facts_then(facts, taken.assessed_at, versions, told)
     if then is None:
-        return Difference(facts.return_id, row.decided_at, row.decision, tuple(row.reasons), UNREADABLE, (), {})
-    planned = plan(then, terms, as_of)
+        return Difference(facts.return_id, taken.decided_at, taken.decision, taken.reasons, UNREADABLE, (), {})
+    planned = plan(then, terms, taken.assessed_at)
     decision = planned.decision
-    if (decision.kind.value, tuple(decision.reasons)) == (row.decision, tuple(row.reasons)):
+    if (decision.kind.value, tuple(decision.reasons)) == (taken.decision, taken.reasons):
         return None
-    would = dict(zip(UNIT_COUNTS, units_of(planned.match), strict=True))
-    units = {name: (was[name], would[name]) for name in UNIT_COUNTS}
-    return Difference(
-        facts.return_id, row.decided_at, row.decision, tuple(row.reasons), decision.kind.value, tuple(decision.reasons), units
-    )
+    would = dict(zip(taken.units, units_of(planned.match), strict=True))
+    units = {name: (taken.units[name], would[name]) for name in taken.units}
+    return Difference(facts.return_id, taken.decided_at, taken.decision, taken.reasons, decision.kind.value, tuple(decision.reasons), units)
 
 
-def _facts_then(facts: ReturnFacts, as_of: datetime, versions: Sequence[sa.Row[Any]], told: Sequence[sa.Row[Any]]) -> ReturnFacts | None:
+def _facts_then(facts: ReturnFacts, as_of: datetime, versions: Sequence[Version], told: Sequence[Heard]) -> ReturnFacts | None:
     """The facts as they were; None when today's normalisation cannot read the return."""
     seen = [version for version in versions if version.seen_at <= as_of] or list(versions)
     newest = max(seen, key=lambda version: int(version.version_no), default=None)
@@ -159,7 +132,7 @@ def _facts_then(facts: ReturnFacts, as_of: datetime, versions: Sequence[sa.Row[A
     )
 
 
-def _rma_then(now: Rma | None, as_of: datetime, told: Sequence[sa.Row[Any]]) -> Rma | None:
+def _rma_then(now: Rma | None, as_of: datetime, told: Sequence[Heard]) -> Rma | None:
     by_warehouse = [event for event in told if event.source in WAREHOUSES]
     heard = [event for event in by_warehouse if event.received_at <= as_of]
     readings = [(event, reading) for event in heard if (reading := _reading(event)) is not None]
@@ -180,7 +153,7 @@ def _rma_then(now: Rma | None, as_of: datetime, told: Sequence[sa.Row[Any]]) -> 
     )
 
 
-def _reading(event: sa.Row[Any]) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+def _reading(event: Heard) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
     """An event's receipt and its lines, as today's normalisation reads them; None when it cannot, or it holds no receipt."""
     batch = _receipts(event.source, event.channel, event.topic, event.body.encode())
     if not len(batch.receipts):

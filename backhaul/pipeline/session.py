@@ -8,8 +8,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import sqlalchemy as sa
-
 from backhaul.config import MerchantSettings, Settings
 from backhaul.connectors.base import Warehouse
 from backhaul.connectors.budget import kept_in
@@ -23,8 +21,8 @@ from backhaul.domain.reasons import Reasons
 from backhaul.errors import TransientVendorError
 from backhaul.store.budgets import ledger_of
 from backhaul.store.engine import Store
-from backhaul.store.runs import Run, finish_run, start_run
-from backhaul.store.tables import reason_codes
+from backhaul.store.reasons import replace_reasons, stored_reasons
+from backhaul.store.runs import Run, kept_to_its_end, start_run
 from backhaul.store.transaction import Transaction
 
 Clock = Callable[[], datetime]
@@ -63,9 +61,12 @@ class Session:
         self.reasons = Reasons(settings.reasons)
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
-        """A transaction that commits at the end, or leaves nothing; on either database it is the merchant's only one meanwhile."""
-        with self.store.write(self.merchant) as connection:
+    def write(self, *, alone: bool = True) -> Iterator[Transaction]:
+        """A transaction that commits at the end, or leaves nothing; on either database it is the merchant's only one meanwhile.
+
+        One that is not `alone` waits for no other: leases are taken and renewed so.
+        """
+        with self.store.write(self.merchant if alone else None) as connection:
             yield Transaction(connection, self.merchant, self.run.run_id, self.clock())
 
     def client(self, warehouse: str) -> Warehouse:
@@ -124,34 +125,23 @@ def open_session(
     mine = settings.merchant(merchant)
     gc.set_threshold(*_COLLECT)
     run = start_run(store, flow, merchant, trigger, clock(), flow_run_id)
-    try:
-        with ExitStack() as stack:
-            account = mine.account(merchant, LOOP.name)
-            key = account.secret(LOOP.key)
-            stack.enter_context(kept_in(stack.enter_context(ledger_of(store))))
-            loop = stack.enter_context(LoopClient.connect(account.section, merchant=merchant, api_key=key, observe=observe))
-            warehouses: dict[str, Warehouse] = {}
-            for name in called_warehouses(mine, by_file=by_file):
-                warehouses[name] = stack.enter_context(WAREHOUSES[name].connect(mine.account(merchant, name), observe))
-            session = Session(store, merchant, mine, run, loop, warehouses, clock)
-            _keep_reason_codes(session)
-            yield session
-    except BaseException as error:
-        first_line = (str(error).splitlines() or [""])[0][:500]
-        finish_run(store, run, clock(), f"{error.__class__.__name__}: {first_line}".rstrip(": "))
-        raise
-    finish_run(store, run, clock())
+    with kept_to_its_end(store, run, clock), ExitStack() as stack:
+        account = mine.account(merchant, LOOP.name)
+        key = account.secret(LOOP.key)
+        stack.enter_context(kept_in(stack.enter_context(ledger_of(store))))
+        loop = stack.enter_context(LoopClient.connect(account.section, merchant=merchant, api_key=key, observe=observe))
+        warehouses: dict[str, Warehouse] = {}
+        for name in called_warehouses(mine, by_file=by_file):
+            warehouses[name] = stack.enter_context(WAREHOUSES[name].connect(mine.account(merchant, name), observe))
+        session = Session(store, merchant, mine, run, loop, warehouses, clock)
+        _keep_reason_codes(session)
+        yield session
 
 
 def _keep_reason_codes(session: Session) -> None:
     """Keep the config's table of reasons where the coverage view can read it."""
-    wanted = session.reasons.table
-    mine = reason_codes.c.merchant == session.merchant
     with session.store.read() as connection:
-        stored = {row.reason: row.code for row in connection.execute(sa.select(reason_codes).where(mine))}
-    if stored == wanted:
-        return
-    with session.store.write(session.merchant) as connection:
-        connection.execute(sa.delete(reason_codes).where(mine))
-        for reason, code in sorted(wanted.items()):
-            connection.execute(sa.insert(reason_codes).values(merchant=session.merchant, reason=reason, code=code))
+        is_kept = stored_reasons(connection, session.merchant) == session.reasons.table
+    if not is_kept:
+        with session.write() as tx:
+            replace_reasons(tx, session.reasons.table)

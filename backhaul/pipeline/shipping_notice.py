@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-import sqlalchemy as sa
-
 from backhaul.connectors.loop.answers import AsnRow
 from backhaul.domain.windows import Window
 from backhaul.domain.words import ExceptionKind
 from backhaul.errors import StructuralError, UnauthorizedError, VendorError
 from backhaul.pipeline.session import Session
-from backhaul.store import bulk
-from backhaul.store.exceptions import raise_exception, resolve_exception
-from backhaul.store.tables import exceptions, quarantine, return_lines, returns
+from backhaul.store.exceptions import open_subjects, raise_exception, resolve_exception
+from backhaul.store.quarantine import held_keys
+from backhaul.store.returns import lines_of
 
 _KINDS = (ExceptionKind.ASN_ONLY, ExceptionKind.ASN_MISMATCH)
+
+
+def compare_window(session: Session, window: Window) -> None:
+    """Hold the shipping notice of a window's days against the list."""
+    compare(session, window, pull(session, window))
 
 
 def pull(session: Session, window: Window) -> list[AsnRow]:
@@ -47,36 +50,28 @@ def compare(session: Session, window: Window, rows: Iterable[AsnRow]) -> None:
         _write(session, news, groups, known)
 
 
-def _known(session: Session, groups: dict[str, list[AsnRow]]) -> tuple[dict[str | None, str], set[str], set[str]]:
+def _known(session: Session, groups: dict[str, list[AsnRow]]) -> tuple[dict[str, str], set[str], set[str]]:
     """Stored lines (line id -> return id) of the returns and orders named, what is in quarantine, and what is an open exception already."""
-    merchant, ids = session.merchant, list(groups)
     names = sorted({row.order_name for group in groups.values() for row in group if row.order_name})
-    by_id = sa.select(returns.c.return_id).where(returns.c.merchant == merchant)
-    lines = sa.select(return_lines.c.line_item_id, return_lines.c.return_id).where(return_lines.c.merchant == merchant)
-    in_quarantine = sa.select(quarantine.c.record_key).where(quarantine.c.merchant == merchant, quarantine.c.released_at.is_(None))
-    asked_about = sa.select(exceptions.c.subject).where(
-        exceptions.c.merchant == merchant, exceptions.c.resolved_at.is_(None), exceptions.c.kind.in_([kind.value for kind in _KINDS])
-    )
     with session.store.read() as connection:
-        found = {row.return_id for row in bulk.select_by_keys(connection, by_id, returns.c.return_id, ids)}
-        found |= {row.return_id for row in bulk.select_by_keys(connection, by_id, returns.c.order_name, names)}
-        stored = bulk.select_by_keys(connection, lines, return_lines.c.return_id, sorted(found))
-        known: dict[str | None, str] = {row.line_item_id: row.return_id for row in stored}
-        return known, set(connection.execute(in_quarantine).scalars()), set(connection.execute(asked_about).scalars())
+        return (
+            lines_of(connection, session.merchant, list(groups), names),
+            held_keys(connection, session.merchant),
+            open_subjects(connection, session.merchant, *_KINDS),
+        )
 
 
-def _write(session: Session, news: dict[str, list[AsnRow]], groups: dict[str, list[AsnRow]], known: dict[str | None, str]) -> None:
-    now, run_id = session.clock(), session.run.run_id
-    with session.store.write(session.merchant) as connection:
+def _write(session: Session, news: dict[str, list[AsnRow]], groups: dict[str, list[AsnRow]], known: dict[str, str]) -> None:
+    with session.write() as tx:
         for subject, missing in news.items():
             return_id = next((known[row.line_item_id] for row in groups[subject] if row.line_item_id in known), None)
             kind = ExceptionKind.ASN_ONLY if return_id is None else ExceptionKind.ASN_MISMATCH
             for other in _KINDS:
                 if other is not kind or not missing:
-                    resolve_exception(connection, session.merchant, other, subject, now)
+                    resolve_exception(tx, other, subject)
             if missing:
                 lines = ", ".join(sorted(str(row.line_item_id) for row in missing)[:5])
                 of = f"of order {groups[subject][0].order_name or 'without a name'}"
                 why = f"the shipping notice names lines {of} that no state of the list shows: {lines}"
-                raise_exception(connection, session.merchant, kind, subject, why, return_id=return_id or subject, run_id=run_id, now=now)
+                raise_exception(tx, kind, subject, why, return_id or subject)
                 session.run.add("asn_unknown_lines", len(missing))

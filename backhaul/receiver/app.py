@@ -22,7 +22,6 @@ from datetime import datetime, timedelta
 
 import anyio
 import msgspec
-import sqlalchemy as sa
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
@@ -40,7 +39,7 @@ from backhaul.receiver.readings import as_events
 from backhaul.receiver.worker import Worker
 from backhaul.receiver.writer import Writer
 from backhaul.store import events
-from backhaul.store.engine import Store
+from backhaul.store.engine import DATABASE_ERRORS, Store
 from backhaul.store.events import NewEvent
 
 LONGEST_BODY = 1 << 20  # bytes
@@ -177,7 +176,7 @@ def _readyz(service: Service) -> Callable[[Request], object]:
         try:
             async with asyncio.timeout(_STORE_PATIENCE):
                 waiting, oldest_at = await run_in_threadpool(_backlog, service)
-        except (StoreError, sa.exc.SQLAlchemyError, TimeoutError):
+        except (*DATABASE_ERRORS, TimeoutError):
             return _json(503, {"status": "red", "store": "away"})
         age = (service.clock() - oldest_at).total_seconds() if oldest_at is not None else 0.0
         is_working = service.worker is None or service.worker.is_alive

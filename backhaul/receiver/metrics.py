@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from backhaul.errors import StoreError
 from backhaul.pipeline.session import Clock
 from backhaul.store import events
 from backhaul.store.circuits import open_circuits
-from backhaul.store.engine import Store
-from backhaul.store.tables import IS_OWED, IS_QUARANTINED, deliveries, quarantine, watermarks
+from backhaul.store.deliveries import owed_by_state
+from backhaul.store.engine import DATABASE_ERRORS, Store
+from backhaul.store.quarantine import held_by_source
+from backhaul.store.watermarks import Watermark, all_watermarks
 
 _KEPT_SECONDS = 10.0
 
@@ -79,53 +80,51 @@ class _Stored(Collector):
     def _read(self) -> list[Metric]:
         try:
             with self._store.read() as connection:
-                gauges = [*self._backlog(connection), self._lag(connection), _deliveries(connection), _circuits(connection)]
-                gauges.append(_quarantine(connection))
-        except (StoreError, sa.exc.SQLAlchemyError):
+                backlog, marks = events.backlog(connection, self._clock()), all_watermarks(connection)
+                owed, held, left_alone = owed_by_state(connection), held_by_source(connection), open_circuits(connection)
+        except DATABASE_ERRORS:
             return [GaugeMetricFamily("backhaul_store_up", "Whether the store can be read.", value=0)]
-        return [GaugeMetricFamily("backhaul_store_up", "Whether the store can be read.", value=1), *gauges]
+        is_up = GaugeMetricFamily("backhaul_store_up", "Whether the store can be read.", value=1)
+        return [is_up, *self._waiting(backlog), self._lag(marks), _deliveries(owed), _circuits(left_alone), _quarantine(held)]
 
-    def _backlog(self, connection: sa.Connection) -> tuple[Metric, Metric]:
+    def _waiting(self, backlog: Sequence[events.Backlog]) -> tuple[Metric, Metric]:
         now = self._clock()
         size = GaugeMetricFamily("backhaul_events_waiting", "Events that no run has taken in.", labels=("merchant",))
         age = GaugeMetricFamily("backhaul_events_oldest_seconds", "Age of the oldest event that waits.", labels=("merchant",))
-        for one in events.backlog(connection, now):
+        for one in backlog:
             size.add_metric((one.merchant,), one.waiting)
             age.add_metric((one.merchant,), (now - one.oldest_at).total_seconds())
         return size, age
 
-    def _lag(self, connection: sa.Connection) -> Metric:
+    def _lag(self, marks: Sequence[Watermark]) -> Metric:
         gauge = GaugeMetricFamily(
             "backhaul_watermark_lag_seconds", "Time since the newest source time taken in.", labels=("merchant", "source")
         )
-        for row in connection.execute(sa.select(watermarks)):
+        for row in marks:
             gauge.add_metric((row.merchant, row.source), (self._clock() - row.high_water_at).total_seconds())
         return gauge
 
 
-def _deliveries(connection: sa.Connection) -> Metric:
+def _deliveries(owed: Mapping[tuple[str, str, str], int]) -> Metric:
     gauge = GaugeMetricFamily(
         "backhaul_deliveries", "Writes to vendors that are not through, by how far they have come.", labels=("merchant", "kind", "state")
     )
-    keys = (deliveries.c.merchant, deliveries.c.kind, deliveries.c.state)
-    for row in connection.execute(sa.select(*keys, sa.func.count().label("number")).where(IS_OWED.of(deliveries)).group_by(*keys)):
-        gauge.add_metric((row.merchant, row.kind, row.state), row.number)
+    for labels, number in owed.items():
+        gauge.add_metric(labels, number)
     return gauge
 
 
-def _circuits(connection: sa.Connection) -> Metric:
+def _circuits(left_alone: Sequence[Mapping[str, Any]]) -> Metric:
     gauge = GaugeMetricFamily(
         "backhaul_circuit_open", "1 for a vendor that is left alone, because calls to it keep failing.", labels=("merchant", "vendor")
     )
-    for row in open_circuits(connection):
+    for row in left_alone:
         gauge.add_metric((row["merchant"], row["vendor"]), 1)
     return gauge
 
 
-def _quarantine(connection: sa.Connection) -> Metric:
+def _quarantine(held: Mapping[tuple[str, str], int]) -> Metric:
     gauge = GaugeMetricFamily("backhaul_quarantined", "Records in quarantine.", labels=("merchant", "source"))
-    keys = (quarantine.c.merchant, quarantine.c.source)
-    query = sa.select(*keys, sa.func.count().label("number")).where(IS_QUARANTINED.of(quarantine)).group_by(*keys)
-    for row in connection.execute(query):
-        gauge.add_metric((row.merchant, row.source), row.number)
+    for labels, number in held.items():
+        gauge.add_metric(labels, number)
     return gauge

@@ -12,13 +12,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
-
-import sqlalchemy as sa
 
 from backhaul.errors import StoreError
 from backhaul.store import events
-from backhaul.store.engine import Store
+from backhaul.store.engine import DATABASE_ERRORS, Store
 from backhaul.store.events import NewEvent
 from backhaul.store.inbox import Inbox
 
@@ -42,8 +39,7 @@ class Writer:
         self._inbox = Inbox.beside(store)
         self._has_inbox = self._inbox is not None and self._inbox.exists
         if self._inbox is not None:
-            sa.event.listen(store.engine, "connect", _wait_for_no_lock)
-            store.engine.dispose()  # connections made before know nothing of it
+            store.wait_for_no_lock()
         self.on_kept = on_kept
         self._queue: deque[_Waiter] = deque()
         self._wake = threading.Condition()
@@ -103,7 +99,7 @@ class Writer:
         try:
             if self._store_now([], patience):
                 self.on_kept()
-        except (StoreError, sa.exc.SQLAlchemyError, OSError) as error:  # it stays on disk, and is moved later
+        except (*DATABASE_ERRORS, OSError) as error:  # it stays on disk, and is moved later
             log.error("inbox not moved", extra={"fields": {"error": error.__class__.__name__}})
 
     def _write(self, arrived: Sequence[NewEvent]) -> StoreError | None:
@@ -112,7 +108,7 @@ class Writer:
             if not self._store_now(arrived, 0.0 if self._has_inbox else _LOCK_PATIENCE) and self._inbox is not None:
                 self._inbox.keep(arrived)
                 self._has_inbox = True
-        except (StoreError, sa.exc.SQLAlchemyError, OSError) as error:
+        except (*DATABASE_ERRORS, OSError) as error:
             log.error("events not stored", extra={"fields": {"events": len(arrived), "error": error.__class__.__name__}})
             return StoreError("the store cannot be used")
         return None
@@ -136,10 +132,6 @@ class Writer:
             self._inbox.forget(moved)
         self._has_inbox = len(moved) > 0  # look once more: there may be more than one move takes
         return True
-
-
-def _wait_for_no_lock(connection: Any, _: Any) -> None:
-    connection.execute("PRAGMA busy_timeout=0")
 
 
 def _resolve(waiting: Sequence[asyncio.Future[None]], failure: StoreError | None) -> None:

@@ -7,15 +7,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from backhaul.domain.deliveries import AMEND, FAIL, REVIVE, SHELVE
 from backhaul.domain.plan import ABOUT_DELIVERIES, OVER_WHEN_ENDED, PLANNED_EXCEPTIONS, Plan, ReturnFacts, units_of
+from backhaul.domain.windows import Window
 from backhaul.domain.words import DecisionKind, DeliveryKind, ExceptionKind, LineOutcome
 from backhaul.store import bulk, outbox
-from backhaul.store.exceptions import end_exceptions_of, open_exception
+from backhaul.store.exceptions import raise_exception, resolve_exception
 from backhaul.store.tables import IS_CURRENT, UNIT_COUNTS, decisions, exceptions, matches
 from backhaul.store.transaction import Transaction
 
@@ -34,8 +35,8 @@ _OUTCOMES = {outcome: (outcome.value, None if outcome in _NO_DISCREPANCY else ou
 def write_plans(tx: Transaction, planned: Sequence[tuple[ReturnFacts, Plan]], policy_hash: str) -> None:
     """Write plans in the caller's transaction."""
     changed = [(facts, plan) for facts, plan in planned if _says_more(facts, plan)]
-    _write_decisions(tx.connection, tx.merchant, changed, policy_hash, tx.run_id, tx.now)
-    _write_matches(tx.connection, tx.merchant, planned)
+    _write_decisions(tx, changed, policy_hash)
+    _write_matches(tx, planned)
     for facts, plan in planned:
         _write_deliveries(tx, facts, plan)
     _write_exceptions(tx, planned)
@@ -48,27 +49,24 @@ def _says_more(facts: ReturnFacts, plan: Plan) -> bool:
     return standing.latest_units != units_of(plan.match)
 
 
-def _write_decisions(
-    connection: sa.Connection, merchant: str, changed: Sequence[tuple[ReturnFacts, Plan]], policy_hash: str, run_id: str, now: datetime
-) -> None:
+def _write_decisions(tx: Transaction, changed: Sequence[tuple[ReturnFacts, Plan]], policy_hash: str) -> None:
     earlier = [facts.return_id for facts, _ in changed if facts.standing is not None]
     numbers: dict[str, int] = {}
     if earlier:
-        query = sa.select(decisions.c.return_id, decisions.c.decision_no).where(decisions.c.merchant == merchant, IS_CURRENT.of(decisions))
-        numbers = {row.return_id: row.decision_no for row in bulk.select_by_keys(connection, query, decisions.c.return_id, earlier)}
-        which = bulk.one_of(connection, decisions.c.return_id, earlier)
-        connection.execute(
-            sa.update(decisions).where(decisions.c.merchant == merchant, IS_CURRENT.of(decisions), which).values(is_current=False)
-        )
+        mine = sa.and_(decisions.c.merchant == tx.merchant, IS_CURRENT.of(decisions))
+        query = sa.select(decisions.c.return_id, decisions.c.decision_no).where(mine)
+        numbers = {row.return_id: row.decision_no for row in bulk.select_by_keys(tx.connection, query, decisions.c.return_id, earlier)}
+        which = bulk.one_of(tx.connection, decisions.c.return_id, earlier)
+        tx.connection.execute(sa.update(decisions).where(mine, which).values(is_current=False))
     rows = []
     for facts, plan in changed:
         decision, standing = plan.decision, facts.standing
         is_same = standing is not None and (standing.decision.kind, standing.decision.reasons) == (decision.kind, decision.reasons)
-        decided_at = standing.decided_at if standing is not None and is_same else now
-        key = (merchant, facts.return_id, numbers.get(facts.return_id, 0) + 1, True)
+        decided_at = standing.decided_at if standing is not None and is_same else tx.now
+        key = (tx.merchant, facts.return_id, numbers.get(facts.return_id, 0) + 1, True)
         said = (decision.kind.value, _as_json(decision.reasons), *units_of(plan.match))
-        rows.append((*key, *said, policy_hash, decision.due_at, decided_at, now, run_id))
-    bulk.insert(connection, decisions, _DECISION, rows)
+        rows.append((*key, *said, policy_hash, decision.due_at, decided_at, tx.now, tx.run_id))
+    bulk.insert(tx.connection, decisions, _DECISION, rows)
 
 
 @cache
@@ -76,16 +74,17 @@ def _as_json(reasons: tuple[str, ...]) -> str:
     return json.dumps(list(reasons))
 
 
-def _write_matches(connection: sa.Connection, merchant: str, planned: Sequence[tuple[ReturnFacts, Plan]]) -> None:
-    bulk.delete(connection, matches, merchant, "return_id", [facts.return_id for facts, _ in planned if facts.standing is not None])
+def _write_matches(tx: Transaction, planned: Sequence[tuple[ReturnFacts, Plan]]) -> None:
+    earlier = [facts.return_id for facts, _ in planned if facts.standing is not None]
+    bulk.delete(tx.connection, matches, tx.merchant, "return_id", earlier)
     rows: list[tuple[Any, ...]] = []
     for facts, plan in planned:
         return_id = facts.return_id
         for number, line in enumerate(plan.match.lines):
-            rows.append((merchant, return_id, number, line.line_item_id, line.sku, *_OUTCOMES[line.outcome], 1))
+            rows.append((tx.merchant, return_id, number, line.line_item_id, line.sku, *_OUTCOMES[line.outcome], 1))
         for number, group in enumerate(plan.match.unexpected, start=len(plan.match.lines)):
-            rows.append((merchant, return_id, number, None, group.sku, group.condition.value, group.kind.value, group.units))
-    bulk.insert(connection, matches, _MATCH, rows)
+            rows.append((tx.merchant, return_id, number, None, group.sku, group.condition.value, group.kind.value, group.units))
+    bulk.insert(tx.connection, matches, _MATCH, rows)
 
 
 def _write_deliveries(tx: Transaction, facts: ReturnFacts, plan: Plan) -> None:
@@ -98,7 +97,7 @@ def _write_deliveries(tx: Transaction, facts: ReturnFacts, plan: Plan) -> None:
             kind = next(owed.kind for owed in facts.owed if owed.delivery_id == change.delivery_id)
             subject = f"{kind}:{facts.return_id}"
             why = change.message or "the vendor accepted it, then failed"
-            open_exception(tx, ExceptionKind.DELIVERY_FAILED, subject, why, facts.return_id)
+            raise_exception(tx, ExceptionKind.DELIVERY_FAILED, subject, why, facts.return_id)
     ids: dict[str, int] = {}
     for new in plan.deliveries:
         ids[new.key] = outbox.enqueue(
@@ -123,10 +122,10 @@ def _write_exceptions(tx: Transaction, planned: Sequence[tuple[ReturnFacts, Plan
         opened[return_id].add((kind, subject))
     for facts, plan in planned:
         for kind, why in plan.exceptions.items():
-            open_exception(tx, kind, facts.return_id, why, facts.return_id)
+            raise_exception(tx, kind, facts.return_id, why, facts.return_id)
         for kind, subject in opened[facts.return_id]:
             if _is_over(ExceptionKind(kind), subject, facts, plan):
-                end_exceptions_of(tx, subject, (ExceptionKind(kind),))
+                resolve_exception(tx, ExceptionKind(kind), subject)
 
 
 def _is_over(kind: ExceptionKind, subject: str, facts: ReturnFacts, plan: Plan) -> bool:
@@ -136,3 +135,26 @@ def _is_over(kind: ExceptionKind, subject: str, facts: ReturnFacts, plan: Plan) 
     has_ended = plan.decision.kind is DecisionKind.SKIP or facts.is_ended
     is_solved = facts.is_ended and subject.startswith(_NEEDED_NO_MORE) and kind in ABOUT_DELIVERIES
     return kind in PLANNED_EXCEPTIONS or (has_ended and kind in OVER_WHEN_ENDED) or is_solved
+
+
+class Taken(NamedTuple):
+    """A decision as it was taken, with the units that it was taken on by their columns' names."""
+
+    return_id: str
+    decision: str
+    reasons: tuple[str, ...]
+    decided_at: datetime
+    assessed_at: datetime
+    units: dict[str, int]
+
+
+def taken_in(connection: sa.Connection, merchant: str, whole: Window) -> dict[str, Taken]:
+    """By return, the row that first recorded the last decision it reached in the range."""
+    query = sa.select(decisions).where(decisions.c.merchant == merchant)
+    query = query.where(decisions.c.decided_at >= whole.start, decisions.c.decided_at < whole.end)
+    taken: dict[str, Taken] = {}
+    for row in connection.execute(query.order_by(decisions.c.return_id, decisions.c.decision_no)):
+        if row.return_id not in taken or row.decided_at > taken[row.return_id].decided_at:
+            units = {name: row._mapping[name] for name in UNIT_COUNTS}
+            taken[row.return_id] = Taken(row.return_id, row.decision, tuple(row.reasons), row.decided_at, row.assessed_at, units)
+    return taken

@@ -24,6 +24,9 @@ _BESIDE = ("-wal", "-shm", "-journal", "-inbox", "-inbox-wal", "-inbox-shm", "-i
 _BUSY_MS = 30_000  # a writer waits this long for another before it gives up
 
 
+DATABASE_ERRORS = (StoreError, sa.exc.SQLAlchemyError)  # whatever a database can answer with
+
+
 class Store:
     """One store. `read` and `write` give a connection in a transaction; `write` holds SQLite's only write lock from its start."""
 
@@ -73,9 +76,32 @@ class Store:
             current = MigrationContext.configure(connection).get_current_revision()
         return current, str(ScriptDirectory(str(_MIGRATIONS)).get_current_head())
 
+    def prove_writable(self) -> None:
+        """Make a write that touches no row. Raises StoreError when it is refused."""
+        try:
+            with self.write() as connection:
+                connection.execute(sa.text("UPDATE watermarks SET source = source WHERE 1 = 0"))
+        except sa.exc.DBAPIError as error:  # PostgreSQL's refusals are not all of the kind that `_named_errors` names
+            raise StoreError(f"the store cannot be written: {str(error.orig).splitlines()[0][:200]}") from None
+
+    def wait_for_no_lock(self) -> None:
+        """On SQLite, have a transaction of this store fail at once where another holds the lock."""
+        sa.event.listen(self.engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=0"))
+        self.engine.dispose()  # connections made before know nothing of it
+
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
+
+
+def file_of(url: str) -> Path | None:
+    """The file of a SQLite store; None for any other, and for what is no URL."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        return None
+    is_file = parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:")
+    return Path(str(parsed.database)) if is_file else None
 
 
 def _engine(url: str) -> sa.Engine:

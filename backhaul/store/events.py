@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from backhaul.store import bulk
 from backhaul.store.tables import IS_UNKNOWN, IS_WAITING, deliveries, events
+from backhaul.store.transaction import Transaction
 
 LEASE = timedelta(seconds=120)  # a batch takes seconds; after this its run is taken for dead
 _NEW = ("merchant", "source", "channel", "topic", "record_key", "body_hash", "body", "occurred_at", "received_at")
@@ -30,14 +32,34 @@ class NewEvent:
     received_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Told(NamedTuple):
+    """One thing a source told when it was asked. `body` is JSON without personal data."""
+
+    topic: str
+    record_key: str
+    body_hash: str
+    body: str
+    occurred_at: datetime | None
+
+
+class Event(NamedTuple):
     """A claimed event."""
 
     event_id: int
     source: str
     topic: str
     record_key: str | None
+    body: str
+    received_at: datetime
+
+
+class Heard(NamedTuple):
+    """What a source told of a record, by whichever channel."""
+
+    record_key: str
+    source: str
+    channel: str
+    topic: str
     body: str
     received_at: datetime
 
@@ -77,43 +99,71 @@ def keep(connection: sa.Connection, arrived: Sequence[NewEvent]) -> None:
         connection.execute(sa.update(events).where(events.c.event_id == event_id).values(values))
 
 
-def claim(connection: sa.Connection, merchant: str, now: datetime, limit: int) -> list[Event]:
+def keep_told(tx: Transaction, source: str, channel: str, told: Sequence[Told]) -> None:
+    """Keep what a source was asked for and told, as taken in."""
+    rows = [
+        (tx.merchant, source, channel, one.topic, one.record_key, one.body_hash, one.body, one.occurred_at, tx.now, tx.now, tx.run_id)
+        for one in told
+    ]
+    bulk.insert(tx.connection, events, (*_NEW, "handled_at", "run_id"), rows)
+
+
+def claim(tx: Transaction, limit: int) -> list[Event]:
     """Take up to `limit` waiting events, oldest first, in the caller's transaction; those that another run holds are passed over."""
     query = (
-        sa.select(events.c.event_id, events.c.source, events.c.topic, events.c.record_key, events.c.body, events.c.received_at)
-        .where(events.c.merchant == merchant, _WAITING, _is_free(now))
+        sa.select(*(events.c[name] for name in Event._fields))
+        .where(events.c.merchant == tx.merchant, _WAITING, _is_free(tx.now))
         .order_by(events.c.event_id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    claimed = [Event(*row) for row in connection.execute(query)]
-    postpone(connection, [event.event_id for event in claimed], now + LEASE)
+    claimed = [Event(*row) for row in tx.connection.execute(query)]
+    postpone(tx, [event.event_id for event in claimed], tx.now + LEASE)
     return claimed
 
 
-def postpone(connection: sa.Connection, event_ids: Sequence[int], until: datetime) -> None:
+def postpone(tx: Transaction, event_ids: Sequence[int], until: datetime) -> None:
     """Leave events waiting, and untouched until then."""
     if event_ids:
-        connection.execute(sa.update(events).where(events.c.event_id.in_(event_ids), _WAITING).values(claimed_until=until))
+        tx.connection.execute(sa.update(events).where(events.c.event_id.in_(event_ids), _WAITING).values(claimed_until=until))
 
 
-def settle(connection: sa.Connection, event_ids: Sequence[int], run_id: str, now: datetime) -> None:
-    """Mark events as taken in by a run."""
+def settle(tx: Transaction, event_ids: Sequence[int]) -> None:
+    """Mark events as taken in."""
     if event_ids:
-        values = {"handled_at": now, "run_id": run_id, "claimed_until": None}
-        connection.execute(sa.update(events).where(events.c.event_id.in_(event_ids), _WAITING).values(values))
+        values = {"handled_at": tx.now, "run_id": tx.run_id, "claimed_until": None}
+        tx.connection.execute(sa.update(events).where(events.c.event_id.in_(event_ids), _WAITING).values(values))
 
 
-def note_outcome(connection: sa.Connection, event_ids: Sequence[int], outcome: str | None) -> None:
+def note_outcome(tx: Transaction, event_ids: Sequence[int], outcome: str | None) -> None:
     """Note what came of events, where they were not simply taken in."""
     if event_ids:
-        connection.execute(sa.update(events).where(events.c.event_id.in_(event_ids)).values(outcome=outcome))
+        tx.connection.execute(sa.update(events).where(events.c.event_id.in_(event_ids)).values(outcome=outcome))
 
 
 def bodies_of(connection: sa.Connection, merchant: str, source: str, record_keys: Sequence[str]) -> list[tuple[str, str]]:
     """(record key, body) of every event that a source has ever sent about these records."""
     query = sa.select(events.c.record_key, events.c.body).where(events.c.merchant == merchant, events.c.source == source)
     return [(str(row.record_key), row.body) for row in bulk.select_by_keys(connection, query, events.c.record_key, record_keys)]
+
+
+def heard_of(connection: sa.Connection, merchant: str, record_keys: Sequence[str]) -> dict[str, list[Heard]]:
+    """Every event about these records, by record key."""
+    query = sa.select(*(events.c[name] for name in Heard._fields)).where(events.c.merchant == merchant)
+    found: dict[str, list[Heard]] = {record_key: [] for record_key in record_keys}
+    for row in bulk.select_by_keys(connection, query, events.c.record_key, record_keys):
+        found[row.record_key].append(Heard(*row))
+    return found
+
+
+def arrivals_since(connection: sa.Connection, merchant: str, since: datetime) -> dict[tuple[str, str], list[datetime]]:
+    """When each event arrived since then, by source and channel; but for those from files, which come when a person brings them."""
+    query = sa.select(events.c.source, events.c.channel, events.c.received_at)
+    query = query.where(events.c.merchant == merchant, events.c.received_at >= since, events.c.channel != "file")
+    found: dict[tuple[str, str], list[datetime]] = {}
+    for source, channel, received_at in connection.execute(query):
+        found.setdefault((source, channel), []).append(received_at)
+    return found
 
 
 def without_record(connection: sa.Connection, merchant: str, received_before: datetime, limit: int) -> list[tuple[int, str]]:

@@ -19,7 +19,7 @@ from backhaul.domain.plan import Line, ReturnFacts, Rma, Standing
 from backhaul.domain.policy import Decision
 from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, LoopState, RmaStage
 from backhaul.store import bulk
-from backhaul.store.returns import ReturnRecord
+from backhaul.store.records import ReturnRecord
 from backhaul.store.tables import (
     HAS_DUE_DATE,
     IS_DUE,

@@ -22,7 +22,7 @@ from backhaul.domain.deliveries import Transition
 from backhaul.domain.words import DeliveryKind, DeliveryState
 from backhaul.points import reach
 from backhaul.store import bulk
-from backhaul.store.exceptions import end_exceptions_of
+from backhaul.store.exceptions import resolve_exception
 from backhaul.store.processes import is_gone, this_process
 from backhaul.store.tables import IS_SENDING, IS_UNSENT, deliveries, delivery_attempts, quarantine
 from backhaul.store.transaction import Transaction
@@ -108,14 +108,18 @@ def upcoming(connection: sa.Connection, merchant: str, now: datetime) -> dict[tu
     waited = deliveries.alias("waited")
     due_at = sa.case((deliveries.c.state == _SENDING, deliveries.c.lease_expires_at), else_=deliveries.c.next_attempt_at)
     query = (
-        sa.select(deliveries.c.kind, deliveries.c.warehouse, sa.func.min(due_at, type_=Time()))
+        sa.select(deliveries.c.kind, deliveries.c.warehouse, sa.type_coerce(due_at, Time()).label("due_at"))
         .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
         .where(deliveries.c.merchant == merchant, deliveries.c.held_by.is_(None), IS_UNSENT.of(deliveries), _is_clear(waited))
         .where(_HAS_A_TURN, sa.or_(deliveries.c.state == _PENDING, deliveries.c.lease_expires_at < now))
         .where(deliveries.c.return_id.not_in(_in_quarantine(merchant)))
-        .group_by(deliveries.c.kind, deliveries.c.warehouse)
+        .order_by(deliveries.c.next_attempt_at)  # SQLite, once it has counted its rows, takes no other hint at the index of what is unsent
     )
-    return {(DeliveryKind(kind), warehouse): at for kind, warehouse, at in connection.execute(query)}
+    found: dict[tuple[DeliveryKind, str], datetime] = {}
+    for kind, warehouse, at in connection.execute(query):
+        key = DeliveryKind(kind), warehouse
+        found[key] = min(found.get(key, at), at)
+    return found
 
 
 def _in_quarantine(merchant: str) -> sa.Select[Any]:
@@ -316,7 +320,7 @@ def _move(
     moved = tx.connection.execute(sa.update(deliveries).where(*where).values(wanted).returning(deliveries)).all()
     if transition.target in (*domain.THROUGH, DeliveryState.SUPERSEDED):
         for row in moved:
-            end_exceptions_of(tx, f"{row.kind}:{row.return_id}")
+            resolve_exception(tx, None, f"{row.kind}:{row.return_id}")
     return moved
 
 

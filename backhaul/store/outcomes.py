@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from backhaul.domain.words import ExceptionKind
 from backhaul.store import bulk
-from backhaul.store.tables import IS_FOLLOWED, deliveries, events, exceptions, returns
+from backhaul.store.tables import IS_FOLLOWED, deliveries, events, returns
+from backhaul.store.transaction import Transaction
 
 
 class Followed(NamedTuple):
@@ -62,25 +62,14 @@ def failures(connection: sa.Connection, merchant: str, return_ids: Sequence[str]
     return {str(row.record_key): row.body for row in bulk.select_by_keys(connection, query, events.c.record_key, return_ids)}
 
 
-def complained_of(connection: sa.Connection, merchant: str) -> set[str]:
-    """The returns whose exception is open."""
-    query = sa.select(exceptions.c.subject).where(
-        exceptions.c.merchant == merchant,
-        exceptions.c.kind == ExceptionKind.OUTCOME_UNDONE.value,
-        exceptions.c.resolved_at.is_(None),
-    )
-    return set(connection.execute(query).scalars())
-
-
-def end(connection: sa.Connection, delivery_ids: Sequence[int], now: datetime) -> None:
+def end(tx: Transaction, delivery_ids: Sequence[int]) -> None:
     """Follow these no longer."""
     if delivery_ids:
-        connection.execute(
-            sa.update(deliveries).where(bulk.one_of(connection, deliveries.c.delivery_id, delivery_ids)).values(outcomes_at=now)
-        )
+        which = bulk.one_of(tx.connection, deliveries.c.delivery_id, delivery_ids)
+        tx.connection.execute(sa.update(deliveries).where(which).values(outcomes_at=tx.now))
 
 
-def note_asked(connection: sa.Connection, delivery_ids: Sequence[int], now: datetime) -> None:
+def note_asked(tx: Transaction, delivery_ids: Sequence[int]) -> None:
     """Note when Loop was asked for their outcomes."""
-    which = bulk.one_of(connection, deliveries.c.delivery_id, delivery_ids)
-    connection.execute(sa.update(deliveries).where(which).values(outcomes_asked_at=now))
+    which = bulk.one_of(tx.connection, deliveries.c.delivery_id, delivery_ids)
+    tx.connection.execute(sa.update(deliveries).where(which).values(outcomes_asked_at=tx.now))

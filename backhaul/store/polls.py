@@ -23,8 +23,9 @@ from backhaul.store.tables import (
     returns,
     rmas,
     scans,
-    watermarks,
 )
+from backhaul.store.transaction import Transaction
+from backhaul.store.watermarks import move_watermark, watermark
 
 _OVER = (RmaStage.CLOSED.value, RmaStage.GONE.value)
 _FORGOTTEN_AFTER = timedelta(days=60)  # what was not asked for in so long needs no asking, or is asked first
@@ -102,26 +103,25 @@ def _least_recently_asked(
     return [row.return_id for row in rows], rows[0].waiting if rows else 0
 
 
-def note_polled(connection: sa.Connection, merchant: str, warehouse: str, return_ids: Sequence[str], now: datetime) -> None:
+def note_polled(tx: Transaction, warehouse: str, return_ids: Sequence[str]) -> None:
     """Remember when these were asked for, so that the next sync starts with the others. Needed only while a budget cannot cover all."""
-    mine = (polls.c.merchant == merchant) & (polls.c.warehouse == warehouse)
-    connection.execute(sa.delete(polls).where(mine, polls.c.polled_at < now - _FORGOTTEN_AFTER))
+    mine = (polls.c.merchant == tx.merchant) & (polls.c.warehouse == warehouse)
+    tx.connection.execute(sa.delete(polls).where(mine, polls.c.polled_at < tx.now - _FORGOTTEN_AFTER))
     columns = ("merchant", "warehouse", "return_id", "polled_at")
-    bulk.upsert(connection, polls, columns, [(merchant, warehouse, return_id, now) for return_id in return_ids])
+    bulk.upsert(tx.connection, polls, columns, [(tx.merchant, warehouse, return_id, tx.now) for return_id in return_ids])
 
 
 def scan_of(connection: sa.Connection, merchant: str, warehouse: str) -> Scan:
     """How far a warehouse's own list has been read."""
-    high_water = sa.select(watermarks.c.high_water_at).where(watermarks.c.merchant == merchant, watermarks.c.source == warehouse)
     cursor = sa.select(scans.c.cursor).where(scans.c.merchant == merchant, scans.c.warehouse == warehouse)
-    return Scan(connection.execute(high_water).scalar(), connection.execute(cursor).scalar())
+    return Scan(watermark(connection, merchant, warehouse), connection.execute(cursor).scalar())
 
 
-def move_scan(connection: sa.Connection, merchant: str, warehouse: str, to: Scan) -> None:
-    """Note, in the transaction that loads them, how far the list has been taken in. The high water, when given, is further than before."""
+def move_scan(tx: Transaction, warehouse: str, to: Scan) -> None:
+    """Note, in the transaction that loads them, how far the list has been taken in."""
     if to.high_water_at is not None:
-        bulk.upsert(connection, watermarks, ("merchant", "source", "high_water_at"), [(merchant, warehouse, to.high_water_at)])
+        move_watermark(tx, warehouse, to.high_water_at)
     if to.cursor is not None:
-        bulk.upsert(connection, scans, ("merchant", "warehouse", "cursor"), [(merchant, warehouse, to.cursor)])
+        bulk.upsert(tx.connection, scans, ("merchant", "warehouse", "cursor"), [(tx.merchant, warehouse, to.cursor)])
     else:
-        connection.execute(sa.delete(scans).where(scans.c.merchant == merchant, scans.c.warehouse == warehouse))
+        tx.connection.execute(sa.delete(scans).where(scans.c.merchant == tx.merchant, scans.c.warehouse == warehouse))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from backhaul.store.tables import quarantine
+from backhaul.store import bulk
+from backhaul.store.tables import IS_QUARANTINED, check_results, quarantine
+from backhaul.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,48 +25,82 @@ class Quarantined:
     content_hash: str
 
 
-def known_quarantine(connection: sa.Connection, merchant: str, source: str) -> set[tuple[str, str]]:
-    """(record key, content hash) of everything in quarantine now."""
-    query = sa.select(quarantine.c.record_key, quarantine.c.content_hash).where(
-        quarantine.c.merchant == merchant, quarantine.c.source == source, quarantine.c.released_at.is_(None)
-    )
-    return {(row.record_key, row.content_hash) for row in connection.execute(query)}
+def known_quarantine(connection: sa.Connection, merchant: str, source: str) -> dict[str, list[str]]:
+    """The content hashes of everything in quarantine now, by record key."""
+    query = sa.select(quarantine.c.record_key, quarantine.c.content_hash).where(_held(merchant), quarantine.c.source == source)
+    found: dict[str, list[str]] = {}
+    for record_key, content_hash in connection.execute(query):
+        found.setdefault(record_key, []).append(content_hash)
+    return found
 
 
-def put_in_quarantine(
-    connection: sa.Connection, merchant: str, source: str, records: Collection[Quarantined], run_id: str, now: datetime
-) -> None:
+def held_keys(connection: sa.Connection, merchant: str, source: str | None = None) -> set[str]:
+    """The keys of the records in quarantine now; of every source when none is named."""
+    query = sa.select(quarantine.c.record_key).where(_held(merchant))
+    return set(connection.execute(query if source is None else query.where(quarantine.c.source == source)).scalars())
+
+
+def held_among(connection: sa.Connection, merchant: str, source: str, keys: Sequence[str]) -> set[str]:
+    """Those of these records that are in quarantine now."""
+    query = sa.select(quarantine.c.record_key).where(_held(merchant), quarantine.c.source == source)
+    return {row.record_key for row in bulk.select_by_keys(connection, query, quarantine.c.record_key, keys)}
+
+
+def count_held(connection: sa.Connection, merchant: str) -> int:
+    """How many records are in quarantine now."""
+    return int(connection.execute(sa.select(sa.func.count()).select_from(quarantine).where(_held(merchant))).scalar_one())
+
+
+def held_by_source(connection: sa.Connection) -> dict[tuple[str, str], int]:
+    """How many records are in quarantine now, by merchant and source."""
+    keys = (quarantine.c.merchant, quarantine.c.source)
+    query = sa.select(*keys, sa.func.count()).where(IS_QUARANTINED.of(quarantine)).group_by(*keys)
+    return {(merchant, source): number for merchant, source, number in connection.execute(query)}
+
+
+def listed(connection: sa.Connection, merchant: str | None, *, with_released: bool) -> list[dict[str, Any]]:
+    """Records in quarantine, oldest first; of every merchant when none is named, and with those that have been released if wanted."""
+    query = sa.select(quarantine).order_by(quarantine.c.quarantine_id)
+    if merchant is not None:
+        query = query.where(quarantine.c.merchant == merchant)
+    if not with_released:
+        query = query.where(quarantine.c.released_at.is_(None))
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def _held(merchant: str) -> sa.ColumnElement[bool]:
+    return sa.and_(quarantine.c.merchant == merchant, IS_QUARANTINED.of(quarantine))
+
+
+def put_in_quarantine(tx: Transaction, source: str, records: Collection[Quarantined]) -> None:
     """Keep what broke a critical rule. A record that comes back with the same content after its release is quarantined anew."""
-    release(connection, merchant, source, [record.record_key for record in records], now)
+    release(tx, source, [record.record_key for record in records])
     for record in records:
-        same = (
-            (quarantine.c.merchant == merchant)
-            & (quarantine.c.source == source)
-            & (quarantine.c.record_key == record.record_key)
-            & (quarantine.c.content_hash == record.content_hash)
-        )
+        key = {"merchant": tx.merchant, "source": source, "record_key": record.record_key, "content_hash": record.content_hash}
+        same = sa.and_(*(quarantine.c[name] == value for name, value in key.items()))
         values = {
             "order_name": record.order_name,
             "rules": list(record.rules),
             "reason": record.reason,
             "body": record.body,
-            "run_id": run_id,
-            "quarantined_at": now,
+            "run_id": tx.run_id,
+            "quarantined_at": tx.now,
             "released_at": None,
         }
-        if not connection.execute(sa.update(quarantine).where(same).values(values)).rowcount:
-            key = {"merchant": merchant, "source": source, "record_key": record.record_key, "content_hash": record.content_hash}
-            connection.execute(sa.insert(quarantine).values(key | values))
+        if not tx.connection.execute(sa.update(quarantine).where(same).values(values)).rowcount:
+            tx.connection.execute(sa.insert(quarantine).values(key | values))
 
 
-def release(connection: sa.Connection, merchant: str, source: str, record_keys: Sequence[str], now: datetime) -> None:
+def release(tx: Transaction, source: str, record_keys: Sequence[str]) -> None:
     """Mark these records' quarantine as over: a version that passes has been loaded, or a newer one takes its place."""
-    held = connection.execute(
-        sa.select(quarantine.c.quarantine_id, quarantine.c.record_key).where(
-            quarantine.c.merchant == merchant, quarantine.c.source == source, quarantine.c.released_at.is_(None)
-        )
-    ).all()
+    query = sa.select(quarantine.c.quarantine_id, quarantine.c.record_key).where(_held(tx.merchant), quarantine.c.source == source)
     wanted = set(record_keys)
-    over = [row.quarantine_id for row in held if row.record_key in wanted]
+    over = [row.quarantine_id for row in tx.connection.execute(query) if row.record_key in wanted]
     if over:
-        connection.execute(sa.update(quarantine).where(quarantine.c.quarantine_id.in_(over)).values(released_at=now))
+        tx.connection.execute(sa.update(quarantine).where(quarantine.c.quarantine_id.in_(over)).values(released_at=tx.now))
+
+
+def write_warnings(tx: Transaction, warnings: Sequence[tuple[str, str, str, str, str]]) -> None:
+    """Keep what broke a rule that is no critical one: table, record key, rule, severity and description of each."""
+    columns = ("merchant", "table_name", "record_key", "rule", "severity", "description", "found_at", "run_id")
+    bulk.insert(tx.connection, check_results, columns, [(tx.merchant, *warning, tx.now, tx.run_id) for warning in warnings])

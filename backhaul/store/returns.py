@@ -1,9 +1,4 @@
-"""Loading Loop returns: which records are news, and the one transaction that takes them in whole.
-
-The list, the details and the webhooks write one return in different forms, and only a change of the return itself is a version
-(docs/decisions/0011-what-a-version-is.md). So a record has two hashes: its content, which decides whether the row is written, and its
-facts, which every surface tells alike.
-"""
+"""Loading Loop returns: which records are news, and the one transaction that takes them in whole."""
 
 from __future__ import annotations
 
@@ -11,36 +6,22 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from operator import itemgetter
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
 from backhaul.domain import schema
-from backhaul.domain.keys import canonical, hash_of
+from backhaul.domain.windows import Window
 from backhaul.store import bulk
-from backhaul.store.quarantine import release
+from backhaul.store.quarantine import release, write_warnings
+from backhaul.store.records import Known, ReturnRecord, is_later, make_records
 from backhaul.store.tables import check_results, return_lines, return_versions, returns
+from backhaul.store.transaction import Transaction
 
 _COLUMNS, _LINE_COLUMNS = schema.RETURNS.columns, schema.RETURN_LINES.columns
 _UPDATED_AT, _DESTINATION, _STATE, _TRACKING = (
     _COLUMNS.index(name) for name in ("updated_at", "destination_id", "loop_state", "tracking_number")
 )
-_FACTS = (
-    "return_id",
-    "loop_state",
-    "tracking_number",
-    "is_paid",
-    "return_processed_at",
-    "refund_processed_at",
-    "gift_card_processed_at",
-    "exchange_processed_at",
-    "shop_cash_processed_at",
-)
-_LINE_FACTS = ("line_item_id", "sku")
-_facts_of = itemgetter(*map(_COLUMNS.index, _FACTS))
-_line_facts_of = itemgetter(*map(_LINE_COLUMNS.index, _LINE_FACTS))
 _FORM = ("order_id", "edited_at")  # written in another way by the details: the list alone tells them
 _LINE_FORM = ("title",)
 _OWN = (
@@ -56,62 +37,9 @@ _OWN = (
     "loaded_at",
     "run_id",
 )
+_VERSION = ("merchant", "return_id", "version_no", "source", "updated_at", "body", "seen_at", "run_id")
 _KEPT = ("first_seen_at",)
-
-
-@dataclass(frozen=True, slots=True)
-class ReturnRecord:
-    """One return as it came: its row and its lines' rows, as the frames have them and its body without personal data."""
-
-    return_id: str
-    row: Sequence[Any]
-    lines: Sequence[Sequence[Any]]
-    body: str
-    content_hash: str
-    facts_hash: str
-
-    @property
-    def updated_at(self) -> datetime | None:
-        """Loop's own time of the record; None in a webhook."""
-        value: datetime | None = self.row[_UPDATED_AT]
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the store holds of a return, as far as loading needs it. `facts_hash` is null for one that was loaded before there was any."""
-
-    content_hash: str
-    facts_hash: str | None
-    updated_at: datetime | None
-    version_no: int
-    is_history: bool
-    first_state: str
-    first_seen_at: datetime
-
-    def is_news(self, record: ReturnRecord, is_history: bool, source: str = "list") -> bool:
-        """Whether a record says anything that is not known: other content that is not older, or the first live sight of history.
-
-        A webhook's record has no time to rank it by, so it never replaces what is known. Times are compared by the second: not every
-        surface tells more.
-        """
-        if source == "webhook":
-            return False
-        if self.is_history and not is_history:
-            return True
-        if record.content_hash == self.content_hash:
-            return False
-        return self.updated_at is None or record.updated_at is None or _second(record.updated_at) >= _second(self.updated_at)
-
-    def is_changed(self, record: ReturnRecord) -> bool:
-        """Whether the return itself is another than the one that is known, so that the record is a version of its own."""
-        if self.facts_hash is not None and record.facts_hash != self.facts_hash:
-            return True
-        return self.updated_at is not None and record.updated_at is not None and _second(record.updated_at) != _second(self.updated_at)
-
-
-def _second(moment: datetime) -> datetime:
-    return moment.replace(microsecond=0)
+_KEPT_IN_SILENCE = tuple(name for name in _OWN if name not in ("merchant", "content_hash", "facts_hash"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +48,6 @@ class Loaded:
 
     total: int
     first: list[ReturnRecord]
-
-
-def make_records(rows: Sequence[bulk.Row], lines: Sequence[Sequence[bulk.Row]], bodies: Sequence[str]) -> list[ReturnRecord]:
-    """Records of frame rows, each with its lines. The order in which Loop lists the lines makes no difference to the hashes."""
-    texts = iter(canonical([line for own in lines for line in own]))
-    records = []
-    for row, own, body, text in zip(rows, lines, bodies, canonical(rows), strict=True):
-        told = sorted(zip([line[1] or "" for line in own], islice(texts, len(own)), strict=True))
-        content = hash_of(",".join([text, *(line for _, line in told)]))
-        facts = hash_of(ascii((_facts_of(row), sorted([ascii(_line_facts_of(line)) for line in own]))))
-        records.append(ReturnRecord(row[0], row, own, body, content, facts))
-    return records
 
 
 def read_back(connection: sa.Connection, merchant: str, records: Sequence[ReturnRecord]) -> list[ReturnRecord]:
@@ -172,7 +88,7 @@ def _beside(
 
 
 def _is_changed(record: ReturnRecord, stored: Sequence[Any], lines: Mapping[str, Sequence[Any]]) -> bool:
-    if record.updated_at is not None and stored[_UPDATED_AT] is not None and _second(record.updated_at) > _second(stored[_UPDATED_AT]):
+    if record.updated_at is not None and stored[_UPDATED_AT] is not None and is_later(record.updated_at, stored[_UPDATED_AT]):
         return True
     is_moved = any(record.row[place] not in (None, stored[place]) for place in (_STATE, _TRACKING))
     return is_moved or {line[1] for line in record.lines} != set(lines)
@@ -195,51 +111,49 @@ def known_returns(connection: sa.Connection, merchant: str, return_ids: Sequence
 
 
 def load_returns(
-    connection: sa.Connection,
-    merchant: str,
+    tx: Transaction,
     records: Sequence[ReturnRecord],
     *,
     source: str,
     is_history: bool,
     warehouse_for: Callable[[str | None], str],
     warnings: Mapping[str, Sequence[tuple[str, str, str, str]]],
-    run_id: str,
-    now: datetime,
 ) -> Loaded:
     """Take in the records that are news, in the caller's transaction.
 
     Each gets a version if it is one, its lines replaced, its earlier quarantine released, and is marked due for a decision; but for
-    history that was never seen before, which the caller decides in the same transaction. `warnings` maps a return id to (table, record
-    key, rule, severity and description) of the warnings it raised.
+    history that was never seen before, which the caller decides in the same transaction. A row that is only behind, for columns that were
+    added, is brought up to date and nothing else. `warnings` maps a return id to (table, record key, rule, severity and description) of
+    the warnings it raised.
     """
     newest = {record.return_id: record for record in records}  # where one comes twice, the later one counts
-    known = known_returns(connection, merchant, list(newest))
+    known = known_returns(tx.connection, tx.merchant, list(newest))
     first = [record for return_id, record in newest.items() if return_id not in known]
     again = [newest[return_id] for return_id, before in known.items() if before.is_news(newest[return_id], is_history, source)]
-    news = first + again
-    if not news:
-        return Loaded(0, [])
+    news, taken = first + again, {record.return_id for record in again}
+    behind = [newest[key] for key, before in known.items() if key not in taken and before.is_behind(newest[key], source)]
 
     def header(record: ReturnRecord) -> bulk.Row:
         warehouse, before = warehouse_for(record.row[_DESTINATION]), known.get(record.return_id)
-        return (merchant, warehouse, *_bookkeeping(record, before, is_history, now), now, run_id, *record.row[: len(_COLUMNS)])
+        own = _bookkeeping(record, before, is_history, tx.now)
+        return (tx.merchant, warehouse, *own, tx.now, tx.run_id, *record.row[: len(_COLUMNS)])
 
-    bulk.upsert(connection, returns, (*_OWN, *_COLUMNS), [header(record) for record in first], is_new=True)
-    bulk.upsert(connection, returns, (*_OWN, *_COLUMNS), [header(record) for record in again], keep=_KEPT)
-    ids = [record.return_id for record in news]
-    bulk.delete(connection, return_lines, merchant, "return_id", [record.return_id for record in again])
-    lines = [(merchant, *line[: len(_LINE_COLUMNS)]) for record in news for line in record.lines]
-    bulk.upsert(connection, return_lines, ("merchant", *_LINE_COLUMNS), lines, is_new=True)
+    columns = (*_OWN, *_COLUMNS)
+    bulk.upsert(tx.connection, returns, columns, [header(record) for record in first], is_new=True)
+    bulk.upsert(tx.connection, returns, columns, [header(record) for record in again], keep=_KEPT)
+    bulk.upsert(tx.connection, returns, columns, [header(record) for record in behind], keep=_KEPT_IN_SILENCE)
+    bulk.delete(tx.connection, return_lines, tx.merchant, "return_id", [record.return_id for record in again + behind])
+    lines = [(tx.merchant, *line[: len(_LINE_COLUMNS)]) for record in news + behind for line in record.lines]
+    bulk.upsert(tx.connection, return_lines, ("merchant", *_LINE_COLUMNS), lines, is_new=True)
     changed = [record for record in news if record.return_id not in known or known[record.return_id].is_changed(record)]
     versions = [
-        (merchant, one.return_id, _next_version(one, known.get(one.return_id)), source, one.updated_at, one.body, now, run_id)
+        (tx.merchant, one.return_id, _next_version(one, known.get(one.return_id)), source, one.updated_at, one.body, tx.now, tx.run_id)
         for one in changed
     ]
-    bulk.insert(
-        connection, return_versions, ("merchant", "return_id", "version_no", "source", "updated_at", "body", "seen_at", "run_id"), versions
-    )
-    _write_warnings(connection, merchant, ids, known, warnings, run_id, now)
-    release(connection, merchant, "loop", ids, now)
+    bulk.insert(tx.connection, return_versions, _VERSION, versions)
+    ids = [record.return_id for record in news]
+    _write_warnings(tx, ids, known, warnings)
+    release(tx, "loop", ids)
     return Loaded(len(news), first)
 
 
@@ -260,20 +174,107 @@ def _next_version(record: ReturnRecord, before: Known | None) -> int:
 
 
 def _write_warnings(
-    connection: sa.Connection,
-    merchant: str,
+    tx: Transaction,
     return_ids: Sequence[str],
     known: Mapping[str, Known],
     warnings: Mapping[str, Sequence[tuple[str, str, str, str]]],
-    run_id: str,
-    now: datetime,
 ) -> None:
     seen_before = [i for i in return_ids if i in known]
     if seen_before:
-        stale = bulk.one_of(connection, check_results.c.record_key, seen_before)
-        connection.execute(sa.delete(check_results).where(check_results.c.merchant == merchant, stale))
-    rows = [
-        (merchant, table, i, rule, severity, words, now, run_id) for i in return_ids for table, rule, severity, words in warnings.get(i, ())
-    ]
-    columns = ("merchant", "table_name", "record_key", "rule", "severity", "description", "found_at", "run_id")
-    bulk.insert(connection, check_results, columns, rows)
+        stale = bulk.one_of(tx.connection, check_results.c.record_key, seen_before)
+        tx.connection.execute(sa.delete(check_results).where(check_results.c.merchant == tx.merchant, stale))
+    write_warnings(tx, [(table, i, rule, severity, words) for i in return_ids for table, rule, severity, words in warnings.get(i, ())])
+
+
+def mark_due(tx: Transaction, return_ids: Sequence[str]) -> None:
+    """Mark returns as having news that a decision must take in."""
+    if return_ids:
+        which = bulk.one_of(tx.connection, returns.c.return_id, return_ids)
+        tx.connection.execute(sa.update(returns).where(returns.c.merchant == tx.merchant, which).values(is_due=True))
+
+
+def mark_decided(tx: Transaction, return_ids: Sequence[str]) -> None:
+    """Mark returns as having no news any more: a decision has taken it in."""
+    which = bulk.one_of(tx.connection, returns.c.return_id, return_ids)
+    tx.connection.execute(sa.update(returns).where(returns.c.merchant == tx.merchant, returns.c.is_due, which).values(is_due=False))
+
+
+# What is asked about returns
+
+
+class Version(NamedTuple):
+    """A return as a source told it at a time."""
+
+    return_id: str
+    version_no: int
+    source: Literal["list", "details", "webhook"]
+    body: str
+    seen_at: datetime
+
+
+def versions_of(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> dict[str, list[Version]]:
+    """Every version of these returns, by return id."""
+    query = sa.select(*(return_versions.c[name] for name in Version._fields)).where(return_versions.c.merchant == merchant)
+    found: dict[str, list[Version]] = {return_id: [] for return_id in return_ids}
+    for row in bulk.select_by_keys(connection, query, return_versions.c.return_id, return_ids):
+        found[row.return_id].append(Version(*row))
+    return found
+
+
+def warehouses_of(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> dict[str, str]:
+    """The warehouse of each of these returns that is stored."""
+    query = sa.select(returns.c.return_id, returns.c.warehouse).where(returns.c.merchant == merchant)
+    return {row.return_id: row.warehouse for row in bulk.select_by_keys(connection, query, returns.c.return_id, return_ids)}
+
+
+def history_among(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> set[str]:
+    """Those of these returns that are stored as history."""
+    return _among(connection, merchant, return_ids, returns.c.is_history)
+
+
+def only_told_of(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> set[str]:
+    """Those of these returns that are stored as an event told them, and not as Loop shows them."""
+    return _among(connection, merchant, return_ids, returns.c.updated_at.is_(None))
+
+
+def shown_by_loop(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> set[str]:
+    """Those of these returns that are stored as Loop itself shows them."""
+    return _among(connection, merchant, return_ids, returns.c.updated_at.is_not(None))
+
+
+def _among(connection: sa.Connection, merchant: str, return_ids: Sequence[str], such: sa.ColumnElement[bool]) -> set[str]:
+    query = sa.select(returns.c.return_id).where(returns.c.merchant == merchant, such)
+    return {row.return_id for row in bulk.select_by_keys(connection, query, returns.c.return_id, return_ids)}
+
+
+def changed_in(connection: sa.Connection, merchant: str, window: Window) -> set[str]:
+    """The returns that Loop says changed last in a window."""
+    inside = (returns.c.updated_at >= window.start) & (returns.c.updated_at < window.end)
+    return set(connection.execute(sa.select(returns.c.return_id).where(returns.c.merchant == merchant, inside)).scalars())
+
+
+def changes_since(connection: sa.Connection, merchant: str, since: datetime) -> list[datetime]:
+    """When each return changed last that has changed at Loop since then."""
+    query = sa.select(returns.c.updated_at).where(returns.c.merchant == merchant, returns.c.updated_at >= since)
+    return list(connection.execute(query).scalars())
+
+
+def lines_of(connection: sa.Connection, merchant: str, return_ids: Sequence[str], order_names: Sequence[str]) -> dict[str, str]:
+    """The return of each stored line of these returns, and of the returns of these orders, by line id."""
+    mine = sa.select(returns.c.return_id).where(returns.c.merchant == merchant)
+    found = {row.return_id for row in bulk.select_by_keys(connection, mine, returns.c.return_id, return_ids)}
+    found |= {row.return_id for row in bulk.select_by_keys(connection, mine, returns.c.order_name, order_names)}
+    lines = sa.select(return_lines.c.line_item_id, return_lines.c.return_id).where(return_lines.c.merchant == merchant)
+    return {row.line_item_id: row.return_id for row in bulk.select_by_keys(connection, lines, return_lines.c.return_id, sorted(found))}
+
+
+def reasons_since(connection: sa.Connection, merchant: str, since: datetime) -> dict[str, int]:
+    """How many lines of the returns started since then give each reason."""
+    same = (returns.c.merchant == return_lines.c.merchant) & (returns.c.return_id == return_lines.c.return_id)
+    query = (
+        sa.select(return_lines.c.return_reason, sa.func.count())
+        .join(returns, same)
+        .where(return_lines.c.merchant == merchant, return_lines.c.return_reason.is_not(None), returns.c.created_at >= since)
+        .group_by(return_lines.c.return_reason)
+    )
+    return {reason: lines for reason, lines in connection.execute(query)}

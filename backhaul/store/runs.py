@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -80,14 +80,13 @@ def finish_run(store: Store, run: Run, now: datetime, error: str | None = None) 
 
 
 @contextmanager
-def fail_on_error(store: Store, run: Run, clock: Any) -> Iterator[None]:
-    """Write the run's last row whatever happens: completed, or failed with the first line of the error."""
+def kept_to_its_end(store: Store, run: Run, clock: Callable[[], datetime]) -> Iterator[None]:
+    """Write a run's last row whatever happens: completed, or failed with the first line of the error."""
     try:
         yield
     except BaseException as error:
-        finish_run(
-            store, run, clock(), f"{error.__class__.__name__}: {str(error).splitlines()[0][:500] if str(error) else ''}".rstrip(": ")
-        )
+        first_line = (str(error).splitlines() or [""])[0][:500]
+        finish_run(store, run, clock(), f"{error.__class__.__name__}: {first_line}".rstrip(": "))
         raise
     finish_run(store, run, clock())
 
@@ -98,3 +97,19 @@ def latest_runs(connection: sa.Connection, merchant: str | None, limit: int) -> 
     if merchant is not None:
         query = query.where(runs.c.merchant == merchant)
     return [dict(row._mapping) for row in connection.execute(query)]
+
+
+class Ended(NamedTuple):
+    """How a run ended, or that it has not yet."""
+
+    state: str
+    finished_at: datetime | None
+    error: str | None
+
+
+def last_of_flow(connection: sa.Connection, merchant: str, flow: str) -> tuple[Ended | None, Ended | None]:
+    """A merchant's last run of a flow that completed, and its newest one."""
+    query = sa.select(runs.c.state, runs.c.finished_at, runs.c.error).where(runs.c.merchant == merchant, runs.c.flow == flow).limit(1)
+    completed = connection.execute(query.where(runs.c.state == "completed").order_by(runs.c.finished_at.desc())).one_or_none()
+    newest = connection.execute(query.order_by(runs.c.started_at.desc())).one_or_none()
+    return (Ended(*completed) if completed is not None else None), (Ended(*newest) if newest is not None else None)

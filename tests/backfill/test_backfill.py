@@ -24,6 +24,7 @@ from backhaul.sandbox import scenarios
 from backhaul.sandbox.core.faults import Fault
 from backhaul.sandbox.loop.wire import list_record
 from backhaul.store import windows
+from backhaul.store.transaction import Transaction
 from flows.backfill import asked_range, backfill
 from flows.sync import sync
 from tests.backfill.conftest import MERCHANT, Line
@@ -208,28 +209,33 @@ def test_windows_cover_a_range_over_a_clock_change_without_gap_or_overlap() -> N
     assert all(piece.end - piece.start <= backfilling.SPAN for piece in pieces)
 
 
-def _one_window(connection: sa.Connection) -> tuple[windows.Scope, Window, datetime]:
-    whole, now = asked_range("2026-05-04", "2026-05-11"), datetime(2026, 6, 1, tzinfo=UTC)
+def _by(connection: sa.Connection, run_id: str, seconds: int = 0) -> Transaction:
+    return Transaction(connection, MERCHANT, run_id, datetime(2026, 6, 1, tzinfo=UTC) + timedelta(seconds=seconds))
+
+
+def _one_window(connection: sa.Connection) -> tuple[windows.Scope, Window]:
+    whole = asked_range("2026-05-04", "2026-05-11")
     scope = backfilling.scope_of(MERCHANT, whole, acts=False)
-    windows.lay_out(connection, scope, [whole], is_forced=False, now=now)
-    return scope, whole, now
+    windows.lay_out(_by(connection, "one"), scope, [whole], is_forced=False)
+    return scope, whole
 
 
 def test_a_window_is_claimed_by_one_run_until_its_lease_runs_out(line: Line) -> None:
     with line.store.write() as connection:
-        scope, whole, now = _one_window(connection)
-        assert windows.claim(connection, scope, "one", now) == whole
-        assert windows.claim(connection, scope, "two", now) is None
-        windows.renew(connection, scope, "one", now + timedelta(seconds=20))
-        assert windows.claim(connection, scope, "two", now + timedelta(seconds=40)) is None
-        assert windows.claim(connection, scope, "two", now + timedelta(seconds=60)) == whole
-        windows.settle(connection, scope, whole, "one", {}, now)  # it has lost the window, and may not speak for it
+        scope, whole = _one_window(connection)
+        assert windows.claim(_by(connection, "one"), scope) == whole
+        assert windows.claim(_by(connection, "two"), scope) is None
+        windows.renew(_by(connection, "one", 20), scope)
+        assert windows.claim(_by(connection, "two", 40), scope) is None
+        assert windows.claim(_by(connection, "two", 60), scope) == whole
+        windows.settle(_by(connection, "one", 60), scope, whole, {})  # it has lost the window, and may not speak for it
         assert windows.standing(connection, scope).states == {"running": 1}
 
 
 def test_a_claim_whose_answer_was_lost_is_taken_again_by_the_same_run_and_one_in_hand_is_not(line: Line) -> None:
     with line.store.write() as connection:
-        scope, whole, now = _one_window(connection)
-        assert windows.claim(connection, scope, "one", now) == whole
-        assert windows.claim(connection, scope, "one", now, [whole]) is None
-        assert windows.claim(connection, scope, "one", now) == whole
+        scope, whole = _one_window(connection)
+        tx = _by(connection, "one")
+        assert windows.claim(tx, scope) == whole
+        assert windows.claim(tx, scope, [whole]) is None
+        assert windows.claim(tx, scope) == whole

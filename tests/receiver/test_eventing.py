@@ -12,6 +12,7 @@ from backhaul.sandbox import Sandbox
 from backhaul.store import events
 from backhaul.store.engine import Store
 from backhaul.store.events import NewEvent
+from backhaul.store.transaction import Transaction
 
 from .conftest import MERCHANT, Desk
 
@@ -207,18 +208,18 @@ def test_two_processes_never_hold_the_same_event_and_a_dead_ones_events_are_foun
         with store.write() as connection:
             events.keep(connection, [*arrived, arrived[0]])
         with store.write() as connection:
-            first = events.claim(connection, "acme", now, 3)
+            first = events.claim(Transaction(connection, "acme", "run", now), 3)
             if not store.is_sqlite:  # the first one's transaction is open still
                 with store.write() as other:
-                    assert [event.record_key for event in events.claim(other, "acme", now, 3)] == ["3", "4"]
+                    assert [event.record_key for event in events.claim(Transaction(other, "acme", "run", now), 3)] == ["3", "4"]
         assert [event.record_key for event in first] == ["0", "1", "2"]
         with store.write() as connection:
-            events.settle(connection, [first[0].event_id], "run", now)
-            rest = events.claim(connection, "acme", now, 10)
+            events.settle(Transaction(connection, "acme", "run", now), [first[0].event_id])
+            rest = events.claim(Transaction(connection, "acme", "run", now), 10)
             assert [event.record_key for event in rest] == (["3", "4"] if store.is_sqlite else [])
             (backlog,) = events.backlog(connection, now)
             assert (backlog.waiting, backlog.free, backlog.oldest_at) == (4, 0, now)
-            later = now + events.LEASE
-            assert [event.record_key for event in events.claim(connection, "acme", later, 10)] == ["1", "2", "3", "4"]
+            later = Transaction(connection, "acme", "run", now + events.LEASE)
+            assert [event.record_key for event in events.claim(later, 10)] == ["1", "2", "3", "4"]
     finally:
         store.close()

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
+from backhaul.sandbox.shipbob.accounts import account_of
 
 from backhaul import config
 from backhaul.errors import ConfigError
@@ -21,7 +22,6 @@ from backhaul.receiver.app import make_app
 from backhaul.receiver.service import make_service
 from backhaul.sandbox.server import Sandbox
 from backhaul.sandbox.settings import config_env
-from backhaul.sandbox.shipbob.accounts import account_of
 from backhaul.sandbox.shipbob.hooks import secret_of
 from backhaul.sandbox.shipbob.state import CENTER, CHANNEL
 from backhaul.store.engine import Store

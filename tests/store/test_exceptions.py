@@ -9,6 +9,7 @@ from backhaul.domain.words import ExceptionKind
 from backhaul.store.engine import Store
 from backhaul.store.exceptions import raise_exception, resolve_exception, settle_exceptions
 from backhaul.store.tables import exceptions
+from backhaul.store.transaction import Transaction
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
 KIND = ExceptionKind.UNKNOWN_CONDITION
@@ -21,7 +22,7 @@ def store(store_url: str) -> Store:
 
 def raise_one(store: Store, why: str, at: datetime = NOW) -> None:
     with store.write() as connection:
-        raise_exception(connection, "acme", KIND, "501", why, return_id="501", run_id="run", now=at)
+        raise_exception(Transaction(connection, "acme", "run", at), KIND, "501", why, "501")
 
 
 def open_ones(store: Store) -> list[tuple[str, datetime]]:
@@ -39,7 +40,7 @@ def test_the_same_exception_twice_is_one_and_keeps_its_time(store: Store) -> Non
 def test_one_that_the_facts_resolved_opens_again_when_they_turn(store: Store) -> None:
     raise_one(store, "moonlit")
     with store.write() as connection:
-        resolve_exception(connection, "acme", KIND, "501", NOW)
+        resolve_exception(Transaction(connection, "acme", "run", NOW), KIND, "501")
     assert open_ones(store) == []
     raise_one(store, "moonlit", NOW + timedelta(hours=1))
     assert open_ones(store) == [("moonlit", NOW + timedelta(hours=1))]

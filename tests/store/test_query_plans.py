@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from backhaul.domain.deliveries import TOLD_TO_LOOP
+from backhaul.domain.words import DeliveryKind
 from backhaul.receiver.metrics import Metrics
 from backhaul.store import events, outbox, polls, quarantine
 from backhaul.store.engine import Store
@@ -158,6 +158,10 @@ def counted(connection: sa.Connection, query: str) -> object:
     return connection.execute(sa.text(query), {"merchant": "acme"}).all()
 
 
+def by(connection: sa.Connection) -> Transaction:
+    return Transaction(connection, "acme", "run", NOW)
+
+
 UNSENT = {"ix_deliveries_open", "ix_deliveries_sending", "ix_deliveries_owed"}
 
 
@@ -166,19 +170,11 @@ def transaction(connection: sa.Connection) -> Transaction:
 
 
 LOOKS: dict[str, tuple[Callable[[sa.Connection], object], dict[str, set[str]]]] = {
-    "events.claim": (lambda c: events.claim(c, "acme", NOW, 100), {"events": {"ix_events_waiting", "key"}}),
+    "events.claim": (lambda c: events.claim(by(c), 100), {"events": {"ix_events_waiting", "key"}}),
     "events.backlog": (lambda c: events.backlog(c, NOW), {"events": {"ix_events_waiting"}}),
-    "outbox.due_together": (
-        lambda c: outbox.due_together(transaction(c), TOLD_TO_LOOP, None, 10),
-        {"deliveries": {*UNSENT, "key"}, "quarantine": {"ix_quarantine_held"}},
-    ),
-    "outbox.upcoming": (
-        lambda c: outbox.upcoming(c, "acme", NOW),
-        {"deliveries": {*UNSENT, "key"}, "quarantine": {"ix_quarantine_held"}},
-    ),
-    "outbox.expire_the_dead": (lambda c: outbox.expire_the_dead(transaction(c)), {"deliveries": UNSENT}),
-    "outbox.stuck": (lambda c: outbox.stuck(c, "acme", NOW), {"deliveries": {*UNSENT, "key"}}),
-    "outbox.blocked": (lambda c: outbox.blocked(c, "acme"), {"deliveries": {*UNSENT, "key"}}),
+    "outbox.due_together": (lambda c: outbox.due_together(by(c), list(DeliveryKind), None, 10), {"deliveries": {*UNSENT, "key"}}),
+    "outbox.upcoming": (lambda c: outbox.upcoming(c, "acme", NOW), {"deliveries": {*UNSENT, "key"}}),
+    "outbox.expire_the_dead": (lambda c: outbox.expire_the_dead(by(c)), {"deliveries": UNSENT}),
     "due_returns": (
         lambda c: due_returns(c, "acme", NOW, "", 100),
         {"returns": {"ix_returns_due"}, "decisions": {"ix_decisions_due"}, "quarantine": {"ix_quarantine_held"}},

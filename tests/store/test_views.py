@@ -11,6 +11,7 @@ from backhaul.domain.words import ExceptionKind
 from backhaul.store.engine import Store
 from backhaul.store.exceptions import raise_exception
 from backhaul.store.tables import IS_FOLLOWED, decisions, deliveries, matches, reason_codes, receipts, return_lines, returns
+from backhaul.store.transaction import Transaction
 
 NOW = datetime.now(UTC)
 COUNTS = ("available", "damaged", "pending", "missing", "awaited", "unverifiable")
@@ -67,7 +68,7 @@ def test_age_is_counted_in_whole_days(store: Store) -> None:
     assert row_of(store, "recon_returns", "1")["age_days"] == 3
     with store.write() as connection:
         opened = NOW - timedelta(days=2, hours=1)
-        raise_exception(connection, "acme", ExceptionKind.UNVERIFIABLE, "1", "why", return_id="1", run_id="run", now=opened)
+        raise_exception(Transaction(connection, "acme", "run", opened), ExceptionKind.UNVERIFIABLE, "1", "why", "1")
     assert row_of(store, "recon_exceptions", "1")["age_days"] == 2
 
 
@@ -104,7 +105,7 @@ def test_a_refused_note_does_not_hide_that_the_return_is_flagged(store: Store) -
     put_return(store, "1", ["damaged"], decision="flag")
     put_delivery(store, "loop.flag", "1", "confirmed")
     with store.write() as connection:
-        raise_exception(connection, "acme", ExceptionKind.DELIVERY_REFUSED, "loop.note:1", "why", return_id="1", run_id="run", now=NOW)
+        raise_exception(Transaction(connection, "acme", "run", NOW), ExceptionKind.DELIVERY_REFUSED, "loop.note:1", "why", "1")
     assert row_of(store, "recon_returns", "1")["stage"] == "flagged"
 
 

@@ -9,7 +9,7 @@ SELECT
     sum(CASE WHEN x.condition = 'awaited' THEN 1 ELSE 0 END) AS awaited_units,
     sum(CASE WHEN x.condition = 'missing' THEN 1 ELSE 0 END) AS missing_units,
     sum(CASE WHEN x.condition = 'damaged' THEN 1 ELSE 0 END) AS damaged_units,
-    @money(sum(coalesce(l.price, 0) - coalesce(l.discount, 0) + coalesce(l.tax, 0))) AS value,
+    {% filter money %}sum(coalesce(l.price, 0) - coalesce(l.discount, 0) + coalesce(l.tax, 0)){% endfilter %} AS value,
     r.created_at,
     r.updated_at
 FROM returns r

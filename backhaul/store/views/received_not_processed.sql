@@ -6,10 +6,10 @@ SELECT
     r.order_name,
     r.currency,
     d.available_units AS units,
-    @money((
+    {% filter money %}(
         SELECT sum(coalesce(l.price, 0) - coalesce(l.discount, 0) + coalesce(l.tax, 0))
         FROM return_lines l WHERE l.merchant = r.merchant AND l.return_id = r.return_id
-    )) AS value,
+    ){% endfilter %} AS value,
     c.received_at,
     d.decision,
     d.reasons,

@@ -3,7 +3,7 @@ WITH base AS (
     SELECT
         r.merchant,
         r.warehouse,
-        @day(r.created_at) AS day,
+        {{ day("r.created_at") }} AS day,
         coalesce(r.currency, '') AS currency,  -- a null equals no other, and must not lose its percentiles
         d.decision,
         d.expected_units,
@@ -12,7 +12,7 @@ WITH base AS (
         d.missing_units,
         d.unexpected_units,
         r.return_total,
-        CASE WHEN d.decision IN ('process', 'flag') AND NOT r.is_history THEN @days(r.created_at, d.decided_at) * 24 END AS hours_to_decision
+        CASE WHEN d.decision IN ('process', 'flag') AND NOT r.is_history THEN {{ days("r.created_at", "d.decided_at") }} * 24 END AS hours_to_decision
     FROM returns r
     LEFT JOIN decisions d ON d.merchant = r.merchant AND d.return_id = r.return_id AND d.is_current
 ),
@@ -43,7 +43,7 @@ SELECT
     sum(b.damaged_units) AS damaged_units,
     sum(b.missing_units) AS missing_units,
     sum(b.unexpected_units) AS unexpected_units,
-    @money(sum(b.return_total)) AS return_total,
+    {% filter money %}sum(b.return_total){% endfilter %} AS return_total,
     sum(CASE WHEN b.decision = 'process' THEN 1 ELSE 0 END) AS processed_returns,
     sum(CASE WHEN b.decision = 'flag' THEN 1 ELSE 0 END) AS flagged_returns,
     sum(CASE WHEN b.decision IN ('wait', 'hold') THEN 1 ELSE 0 END) AS open_returns,

@@ -5,7 +5,7 @@ SELECT
     sku,
     discrepancy AS kind,
     sum(units) AS units,
-    @money(sum(coalesce(price, 0) - coalesce(discount, 0) + coalesce(tax, 0))) AS value,
+    {% filter money %}sum(coalesce(price, 0) - coalesce(discount, 0) + coalesce(tax, 0)){% endfilter %} AS value,
     currency,
     order_name,
     warehouse,

@@ -7,7 +7,7 @@ SELECT
     e.why,
     e.remedy,
     e.opened_at,
-    CAST(@days(e.opened_at, @now()) AS INTEGER) AS age_days
+    CAST({{ days("e.opened_at", now()) }} AS INTEGER) AS age_days
 FROM exceptions e
 WHERE e.resolved_at IS NULL
 UNION ALL
@@ -19,6 +19,6 @@ SELECT
     q.reason AS why,
     'Have the record put right at its source; it is taken in by itself, or by: backhaul quarantine retry.' AS remedy,
     q.quarantined_at AS opened_at,
-    CAST(@days(q.quarantined_at, @now()) AS INTEGER) AS age_days
+    CAST({{ days("q.quarantined_at", now()) }} AS INTEGER) AS age_days
 FROM quarantine q
 WHERE q.released_at IS NULL

@@ -46,14 +46,14 @@ SELECT
         WHEN m.rma_key IS NOT NULL OR announced.state IN ('accepted', 'confirmed') THEN 'announced'
         ELSE 'unannounced'
     END AS stage,
-    CAST(@days(r.created_at, @now()) AS INTEGER) AS age_days,
-    @money((
+    CAST({{ days("r.created_at", now()) }} AS INTEGER) AS age_days,
+    {% filter money %}(
         SELECT coalesce(sum(coalesce(l.price, 0) - coalesce(l.discount, 0) + coalesce(l.tax, 0)), 0)
         FROM matches x
         JOIN return_lines l ON l.merchant = x.merchant AND l.return_id = x.return_id AND l.line_item_id = x.line_item_id
         WHERE x.merchant = r.merchant AND x.return_id = r.return_id
           AND (x.condition IN ('damaged', 'missing', 'unverifiable') OR (x.condition = 'awaited' AND r.is_paid))
-    )) AS value_at_risk
+    ){% endfilter %} AS value_at_risk
 FROM returns r
 LEFT JOIN rmas m ON m.merchant = r.merchant AND m.rma_key = r.return_id
 LEFT JOIN decisions d ON d.merchant = r.merchant AND d.return_id = r.return_id AND d.is_current
