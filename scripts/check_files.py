@@ -2,7 +2,8 @@
 
 Such a name works on one machine and nowhere else, and tells strangers about that machine; a secret that was committed once is known
 to all who ever read the project. Looks at what git would commit; in a copy without git, at every file outside the folders that tools make.
-An invented secret in a test says what it is: it has one of the words "invented", "not-a-real", "test" or "example" in it.
+An invented secret in a test says what it is: it has one of the words "invented", "not-a-real", "test" or "example" in it, or, in base64,
+"backhaul-invented".
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ SECRET = re.compile(
             r"\bshp(?:at|ca|pa|ss)_[0-9a-f]{32}",
             r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
             # a key of no known form, by what it is called: 24 or more letters with digits among them
-            r"(?i:api_?key|secret|token|passw(?:or)?d)[\"']?\s*[:=]\s*[\"'](?![\w+/=-]*(?:invented|not-a-real|test|example))(?=[\w+/=-]*\d)(?=[\w+/=-]*[A-Za-z])[\w+/=-]{24,}[\"']",
+            r"(?i:api_?key|secret|token|passw(?:or)?d)[\"']?\s*[:=]\s*[\"'](?![\w+/=-]*(?:invented|not-a-real|test|example|YmFja2hhdWwtaW52ZW50ZWQ))(?=[\w+/=-]*\d)(?=[\w+/=-]*[A-Za-z])[\w+/=-]{24,}[\"']",
         )
     )
 )
