@@ -30,6 +30,14 @@ def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     engine.dispose()
 
 
+@pytest.fixture(scope="module")
+def sqlite_ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """A ground on SQLite, for what no database makes a difference to."""
+    folder = tmp_path_factory.mktemp("sqlite-ground")
+    with ground_on(f"sqlite:///{folder / 'store.db'}", folder) as ground:
+        yield ground
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The figures: what was tried, and how many tests of it failed."""
     tried: Counter[str] = Counter()

@@ -42,7 +42,7 @@ class Watch(Operations):
         self.account = account
         self.breaches: list[str] = []
         self.meanwhile: Callable[[], object] | None = None  # what another worker does while this one waits for each answer
-        self.ends_in: str | None = None  # the last call's answer: "401" or "lost"
+        self.ends_in: str | None = None  # how such a call ends: "401", with nothing done, or "lost"
         self._claimed: dict[str, str] = {}
         self._is_aside = False
 
@@ -58,9 +58,9 @@ class Watch(Operations):
         if act is not None and not {self._verdict(return_id), self._claimed.get(return_id)} & CALLS_FOR[act]:
             told = told_facts(self.account, return_id)
             self.breaches.append(f"{act} of {return_id} while the facts call for {self._verdict(return_id)}: {told}")
-        response = super().on_call(send, request)
         if self.meanwhile is None or self._is_aside or act is None:
-            return response
+            return super().on_call(send, request)
+        response = answer(401, "Unauthorized.") if self.ends_in == "401" else super().on_call(send, request)
         self._is_aside, claimed = True, self._claimed
         try:
             self.account.wait(CALL_LASTS)
@@ -68,9 +68,8 @@ class Watch(Operations):
         finally:
             self._is_aside, self._claimed = False, claimed
         if self.ends_in == "lost":
+            response.close()
             raise httpx.ReadTimeout("the answer never came", request=request)
-        if self.ends_in == "401":
-            return answer(401, "Unauthorized.")
         return response
 
     def _verdict(self, return_id: str) -> str:

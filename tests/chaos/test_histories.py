@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.chaos.ground import Ground, ground_on
+from tests.chaos.ground import Ground
 from tests.chaos.histories import Histories
 
 IS_WHOLE = "CHAOS" in os.environ
 PARTS, EACH, STEPS = (8, 250, 24) if IS_WHOLE else (1, 100, 8)
-
-
-@pytest.fixture(scope="module")
-def sqlite_ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    folder = tmp_path_factory.mktemp("histories")
-    with ground_on(f"sqlite:///{folder / 'store.db'}", folder) as ground:
-        yield ground
 
 
 @pytest.mark.parametrize("part", range(PARTS))

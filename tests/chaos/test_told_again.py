@@ -13,12 +13,12 @@ Tell = Callable[..., Histories]
 
 
 @pytest.fixture
-def begin(ground: Ground) -> Iterator[Tell]:
+def begin(sqlite_ground: Ground) -> Iterator[Tell]:
     """Begins a history; at the end all is made well again, and held against the model."""
     begun: list[Histories] = []
 
     def make(*cart: str | None, warehouse: str = "masonhub") -> Histories:
-        history = type("History", (Histories,), {"ground": ground})()
+        history = type("History", (Histories,), {"ground": sqlite_ground})()
         begun.append(history)
         history.begin(warehouse, cart or (SKU,))
         return history
