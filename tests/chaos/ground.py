@@ -45,7 +45,6 @@ from flows.deliver import deliver
 from flows.events import handle_events
 from flows.import_file import import_file
 from flows.sync import sync
-from tasks import actions
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MOMENT = timedelta(seconds=2)  # Loop tells whole seconds: what happens in two different ones is in order
@@ -251,7 +250,7 @@ def ground_on(store_url: str, folder: Path) -> Iterator[Ground]:
         patch.setattr(recorded, "Store", lambda _: ground.store)  # one engine for all flows: each of its own compiles every query anew
         patch.setattr(Store, "ready", lambda store: store)
         patch.setattr(Store, "close", lambda _: None)
-        patch.setattr(actions, "Courier", partial(Courier, sleep=lambda seconds: ground.world.advance(timedelta(seconds=seconds))))
+        patch.setattr(delivering, "Courier", partial(Courier, sleep=lambda seconds: ground.world.advance(timedelta(seconds=seconds))))
         patch.setattr(delivering, "ThreadPoolExecutor", InTurn)
         patch.setattr(backoff, "SHORTEST", timedelta(seconds=50))  # so that no retry falls due within a run's patience
         patch.setattr(http, "BACKOFF_FIRST", 0.0)
