@@ -31,8 +31,8 @@ def say(text: str = "", *, is_error: bool = False) -> None:
 
 
 def complain(text: str) -> None:
-    """One line on standard error, under our name."""
-    say(f"backhaul: {printable.line(text)}", is_error=True)
+    """Words on standard error, under our name: one line, or more where each tells of a row of a file."""
+    say(f"backhaul: {text}", is_error=True)
 
 
 def print_json(value: Any) -> None:
