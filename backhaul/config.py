@@ -21,7 +21,7 @@ from backhaul.secret import resolve
 DEFAULT_PATH = "backhaul.toml"
 
 
-_PASSWORD = re.compile(r"^[^:/?#]+://[^/?#@]*:[^@]+@|[?&](?:ssl)?password=.", re.IGNORECASE)
+_PASSWORD = re.compile(r"^[^:/?#]{1,40}://[^/?#@:]{0,200}:[^@]{1,200}@|[?&](?:ssl)?password=.", re.IGNORECASE)
 
 
 def holds_password(url: str) -> bool:

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from typing import Any
 
-_PLAIN_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
+_PLAIN_NUMBER = re.compile(r"[+-]?\d{1,40}(?:\.\d{1,40})?", re.ASCII)
 _FORMULA = (
     "=",
     "+",

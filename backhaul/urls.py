@@ -13,7 +13,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-_URL = re.compile(r"(https?)://(\[[0-9a-f:.]{2,45}\]|[a-z0-9.-]{1,253})(?::([1-9][0-9]{0,4}))?((?:/[\w~!$&'()*+,;=:@%.-]+)*)/*", re.ASCII)
+_URL = re.compile(
+    r"(https?)://(\[[0-9a-f:.]{2,45}\]|[a-z0-9.-]{1,253})(?::([1-9][0-9]{0,4}))?((?:/[\w~!$&'()*+,;=:@%./-]{0,400})?)", re.ASCII
+)
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _MARKS = (
@@ -35,9 +37,16 @@ def base_url(value: str) -> str:
         if mark in (authority if mark == "@" else value):
             raise ValueError(f"not a base URL: {why}")
     found = _URL.fullmatch(f"{value.partition('://')[0]}://{authority.lower()}{slash}{path}")
-    if found is None or _ESCAPE.search(path) or {".", ".."} & {part.lower().replace("%2e", ".") for part in path.split("/")}:
+    has_empty_part = "//" in f"{slash}{path}".rstrip("/")
+    if (
+        found is None
+        or has_empty_part
+        or _ESCAPE.search(path)
+        or {".", ".."} & {part.lower().replace("%2e", ".") for part in path.split("/")}
+    ):
         raise ValueError("not a base URL: it is https://HOST[:PORT][/PATH], the path without empty parts, '.' and '..'")
     scheme, host, port, path = found.groups()
+    path = path.rstrip("/")
     if not _is_host(host):
         raise ValueError("not a URL: its host is neither a name nor an address in its usual form")
     if port is not None and int(port) > 65535:

@@ -80,6 +80,8 @@ def keep(connection: sa.Connection, arrived: Sequence[NewEvent]) -> None:
     But for one that was taken in before our newest attempt at the return it is about: the vendor says the same words of another attempt,
     such as a process that fails once more, so that it waits anew.
     """
+    if not arrived:
+        return
     rows = [
         (one.merchant, one.source, "webhook", one.topic, one.record_key, one.body_hash, one.body, one.occurred_at, one.received_at)
         for one in arrived

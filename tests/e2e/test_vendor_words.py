@@ -115,7 +115,7 @@ def test_a_receipt_with_bad_texts_is_cleaned_or_quarantined_and_its_page_is_read
     made[4] = made[4].replace('"status": "received"', '"status": "received", "return_type": "\\udfff\\u0000"')
     vendors.rmas = f'{{"data":[{",".join(made)}]}}'
     with recorded_run("sync", "acme", config=str(house.file), trigger="command") as session:
-        batch = session.warehouses["masonhub"].news(house.world.now, house.world.now)
+        batch = session.warehouses["masonhub"].news(house.world.now, house.world.now).batch
         receiving.take_in(session, "masonhub", batch)
     assert {row["rma_key"] for row in house.rows("SELECT rma_key FROM rmas")} == {"dc:rma-0", "dc:rma-3", "dc:rma-4"}
     assert len(house.rows("SELECT 1 FROM quarantine")) == 2
@@ -126,7 +126,7 @@ def test_a_poll_of_which_a_fifth_is_bad_loads_nothing_and_an_events_never_judges
     bad = [RMA | {"customer_identifier": None, "id": f"rma-{number}", "status": "received", "received_at": "soon"} for number in range(60)]
     vendors.rmas = json.dumps({"data": bad})
     with recorded_run("sync", "acme", config=str(house.file), trigger="command") as session:
-        batch = session.warehouses["masonhub"].news(house.world.now, house.world.now)
+        batch = session.warehouses["masonhub"].news(house.world.now, house.world.now).batch
         with pytest.raises(StructuralError, match="60 of 60 receipts of masonhub"):
             receiving.take_in(session, "masonhub", batch)
         assert house.rows("SELECT 1 FROM quarantine") == []

@@ -25,6 +25,7 @@ def test_a_store_that_does_not_exist_is_not_made_by_looking(place, findings):
         "store.write",
         "sync.age",
         "reasons",
+        "circuits",
     }
     assert list(place.config.parent.glob("store.db*")) == []
 

@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
-from backhaul.sandbox.shipbob.accounts import account_of
 
 from backhaul import config
 from backhaul.errors import ConfigError
@@ -23,7 +22,7 @@ from backhaul.receiver.service import make_service
 from backhaul.sandbox.server import Sandbox
 from backhaul.sandbox.settings import config_env
 from backhaul.sandbox.shipbob.hooks import secret_of
-from backhaul.sandbox.shipbob.state import CENTER, CHANNEL
+from backhaul.sandbox.shipbob.state import CENTER, CHANNEL, ShipBobAccount
 from backhaul.store.engine import Store
 from flows.events import handle_events
 from flows.sync import sync
@@ -38,7 +37,7 @@ class Dock:
     def __init__(self, folder: Path, *, mode: str = "live", assumed: bool = True) -> None:
         self.box = Sandbox(merchants=("acme",)).start()
         self.world = self.box.world
-        self.account = account_of(self.world, "acme")
+        self.account = self.world.account("acme", ShipBobAccount)
         self.env = config_env(self.box) | {
             "ACME_SHIPBOB_TOKEN": self.account.token,
             "ACME_SHIPBOB_SECRET": secret_of(self.world.seed, "acme"),
