@@ -1,7 +1,8 @@
-"""Commands that look: runs, show, quarantine."""
+"""Commands that look: runs, find, show, exceptions, quarantine."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -15,12 +16,16 @@ from backhaul.store import timeline as lives
 from backhaul.store.exceptions import settle_exceptions
 from backhaul.store.reports import all_exceptions
 from backhaul.store.runs import latest_runs
+from backhaul.store.search import Search, search
 
 held = typer.Typer(help="Records that broke a critical rule.", no_args_is_help=True)
 app.add_typer(held, name="quarantine")
 raised = typer.Typer(help="What needs a person.", no_args_is_help=True)
 app.add_typer(raised, name="exceptions")
 
+Words = Annotated[list[str], typer.Argument(help="An order, return id, RMA, tracking number, package or SKU, or how it begins.")]
+
+_FOUND_COLUMNS = ("merchant", "order_name", "return_id", "loop_state", "what", "shown")
 _RUN_COLUMNS = (
     *("started_at", "flow", "merchant", "trigger", "state", "records_in", "records_out", "quarantined", "delivered", "refused"),
     *("duration_s", "flow_run_id", "error"),
@@ -36,23 +41,39 @@ def runs(merchant: Merchant = None, limit: Annotated[int, typer.Option(min=1, he
 
 
 @app.command()
-def show(return_id: Annotated[str, typer.Argument(help="The Loop return id.")], merchant: Merchant = None, as_json: Json = False) -> None:
-    """One return's whole life: versions, events, decisions with their reasons, deliveries with each attempt."""
+def find(words: Words, merchant: Merchant = None, as_json: Json = False) -> None:
+    """Find returns by order, return id, RMA, tracking number, package or SKU, whole or its beginning; of every merchant."""
     with store() as opened, opened.read() as connection:
-        merchants = [merchant] if merchant else lives.merchants_with(connection, return_id)
-        found = []
-        for name in merchants:
-            entries = lives.timeline(connection, name, return_id)
-            if entries:
-                found.append({"merchant": name, "return": lives.standing(connection, name, return_id), "timeline": entries})
-    if not found:
-        complain(f"no return {return_id} in the store; 'backhaul backfill' brings older ones in")
-        raise typer.Exit(1)
+        result = search(connection, " ".join(words), merchant)
+    _list_found(result, as_json)
+
+
+@app.command()
+def show(words: Words, merchant: Merchant = None, as_json: Json = False) -> None:
+    """One return's whole life: versions, events, decisions with their reasons, deliveries with each attempt. Several are listed."""
+    with store() as opened, opened.read() as connection:
+        result = search(connection, " ".join(words), merchant)
+        meant = result.only
+        if meant is None:
+            _list_found(result, as_json)
+            return
+        entries = lives.timeline(connection, meant.merchant, meant.return_id)
+        row = lives.standing(connection, meant.merchant, meant.return_id)
+    life = {"merchant": meant.merchant, "return": row, "timeline": entries}
     if as_json:
-        print_json(found)
-        return
-    for one in found:
-        _print_life(one)
+        print_json([life])
+    else:
+        _print_life(life)
+
+
+def _list_found(result: Search, as_json: bool) -> None:
+    """What was found, as a list; exit 1 when it is nothing."""
+    if not result.found:
+        complain(f"nothing in the store is called {result.words or 'that'}; 'backhaul backfill' brings older returns in")
+        raise typer.Exit(1)
+    print_rows([asdict(one) for one in result.found], as_json=as_json, title="Found", columns=None if as_json else _FOUND_COLUMNS)
+    if result.is_cut and not as_json:
+        say("There are more. Say more of the name, or choose with --merchant.")
 
 
 def _print_life(one: dict) -> None:  # type: ignore[type-arg]

@@ -63,6 +63,38 @@ IS_QUARANTINED = Partial("{}released_at is null")
 IS_UNRESOLVED = Partial("{}resolved_at is null")
 IS_FOLLOWED = Partial("({}kind = 'loop.process' and {}state = 'confirmed' and {}outcomes_at is null)")
 
+
+class Findable:
+    """A form in which a column is searched, written once: a planner uses an index on it only for a query that says the same words.
+
+    Its index serves beginnings as well as whole values, whatever PostgreSQL's collation.
+    """
+
+    def __init__(self, table: str, words: str, index: str) -> None:
+        self.table, self.words, self.index_name = table, words, index
+
+    def index(self) -> Index:
+        """The index as the table has it."""
+        form = sa.literal_column(self.words).label("form")
+        return Index(self.index_name, form, postgresql_ops={"form": "text_pattern_ops"})
+
+
+def _bare(column: str) -> str:
+    """A tracking number as it is searched: without spaces and hyphens, and without the ZIP that USPS puts before it."""
+    bare = f"upper(replace(replace({column}, ' ', ''), '-', ''))"
+    is_routed = f"{bare} like '420%' and length({bare}) in (30, 34)"
+    return f"case when {is_routed} then substr({bare}, length({bare}) - 21) else {bare} end"
+
+
+BY_RETURN = Findable("returns", "return_id", "ix_returns_find")
+BY_ORDER = Findable("returns", "upper(ltrim(order_name, '#'))", "ix_returns_find_order")
+BY_TRACKING = Findable("returns", _bare("tracking_number"), "ix_returns_find_tracking")
+BY_SKU = Findable("return_lines", "upper(sku)", "ix_return_lines_find_sku")
+BY_RMA = Findable("rmas", "upper(rma_id)", "ix_rmas_find")
+BY_PACKAGE = Findable("rmas", _bare("package_id"), "ix_rmas_find_package")
+BY_RECORD = Findable("quarantine", "upper(record_key)", "ix_quarantine_find")
+BY_HELD_ORDER = Findable("quarantine", "upper(ltrim(order_name, '#'))", "ix_quarantine_find_order")
+
 _TYPES: dict[Kind, type[sa.types.TypeEngine[Any]]] = {
     Kind.TEXT: Text,
     Kind.MONEY: Money,
@@ -102,9 +134,14 @@ returns = Table(
     Index("ix_returns_due", "merchant", "return_id", **IS_DUE.index()),
     Index("ix_returns_order", "merchant", "order_name"),
     Index("ix_returns_live", "merchant", "warehouse", **IS_LIVE.index()),
+    Index("ix_returns_created", "created_at", "merchant", "return_id"),
+    Index("ix_returns_merchant_created", "merchant", "created_at", "return_id"),
+    BY_RETURN.index(),
+    BY_ORDER.index(),
+    BY_TRACKING.index(),
 )
 
-return_lines = Table("return_lines", metadata, _merchant(), *_from_frame(schema.RETURN_LINES))
+return_lines = Table("return_lines", metadata, _merchant(), *_from_frame(schema.RETURN_LINES), BY_SKU.index())
 
 return_versions = Table(
     "return_versions",
@@ -136,6 +173,8 @@ rmas = Table(
     Column("run_id", Text, nullable=False),
     Index("ix_rmas_return", "merchant", "return_id"),
     Index("ix_rmas_open", "merchant", "warehouse", **IS_OPEN_RMA.index()),
+    BY_RMA.index(),
+    BY_PACKAGE.index(),
 )
 
 polls = Table(
@@ -366,6 +405,8 @@ quarantine = Table(
     Column("released_at", Time),
     UniqueConstraint("merchant", "source", "record_key", "content_hash"),
     Index("ix_quarantine_held", "merchant", "source", "record_key", **IS_QUARANTINED.index()),
+    BY_RECORD.index(),
+    BY_HELD_ORDER.index(),
 )
 
 check_results = Table(

@@ -31,7 +31,8 @@ def _differences(store: Store) -> list[object]:
 
 
 def _is_ours(_object: object, name: str | None, kind: str, *_: object) -> bool:
-    return not (kind == "table" and name == "alembic_version")
+    is_form = kind == "index" and "_find" in (name or "")  # Alembic cannot compare expressions; test_query_plans holds that they are used
+    return not is_form and not (kind == "table" and name == "alembic_version")
 
 
 def _is_comment(change: object) -> bool:

@@ -17,6 +17,7 @@ from backhaul.store import events, outbox, polls, quarantine
 from backhaul.store.engine import Store
 from backhaul.store.facts import due_returns
 from backhaul.store.runs import start_run
+from backhaul.store.search import search
 from backhaul.store.tables import metadata
 from backhaul.store.transaction import Transaction
 
@@ -24,9 +25,25 @@ ROWS = 100_000
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LONG_AGO = "'2025-01-01 00:00:00.000000+00:00'"
 DONE: dict[str, dict[str, str]] = {
-    "returns": {"return_id": "'r' || i", "loop_state": "'closed'", "warehouse": "'masonhub'", "first_state": "'open'"},
+    "returns": {
+        "return_id": "'r' || i",
+        "order_name": "'#' || i",
+        "tracking_number": "'9400' || i",
+        "loop_state": "'closed'",
+        "warehouse": "'masonhub'",
+        "first_state": "'open'",
+    },
     "decisions": {"return_id": "'r' || i", "decision_no": "1", "is_current": "true", "decision": "'process'"},
-    "rmas": {"rma_key": "'r' || i", "return_id": "'r' || i", "warehouse": "'masonhub'", "is_terminal": "true", "rma_status": "'received'"},
+    "return_lines": {"return_id": "'r' || i", "line_item_id": "'1'", "sku": "'TEE-' || (i % 50)"},
+    "rmas": {
+        "rma_key": "'r' || i",
+        "return_id": "'r' || i",
+        "rma_id": "'m' || i",
+        "package_id": "'9400' || i",
+        "warehouse": "'masonhub'",
+        "is_terminal": "true",
+        "rma_status": "'received'",
+    },
     "receipts": {"rma_key": "'r' || i", "return_id": "'r' || i", "received_at": LONG_AGO},
     "events": {"source": "'loop'", "channel": "'webhook'", "body_hash": "'h' || i", "record_key": "'r' || i", "handled_at": LONG_AGO},
     "deliveries": {
@@ -43,6 +60,7 @@ DONE: dict[str, dict[str, str]] = {
 }
 OPEN: dict[str, dict[str, str]] = {
     "returns": {"loop_state": "'open'", "is_due": "true"},
+    "return_lines": {},
     "decisions": {"decision": "'hold'", "due_at": LONG_AGO},
     "rmas": {"is_terminal": "false", "rma_status": "'open'"},
     "receipts": {"received_at": "'2026-02-28 00:00:00.000000+00:00'"},
@@ -191,6 +209,15 @@ LOOKS: dict[str, tuple[Callable[[sa.Connection], object], dict[str, set[str]]]] 
     ),
     "polls.keys_to_poll, announced by others": (keys_to_poll(False), {"returns": {"ix_returns_live"}}),
     "quarantine.known_quarantine": (lambda c: quarantine.known_quarantine(c, "acme", "loop"), {"quarantine": {"ix_quarantine_held"}}),
+    "search.search": (
+        lambda c: search(c, "4711"),
+        {
+            "returns": {"ix_returns_find", "ix_returns_find_order", "ix_returns_find_tracking", "key"},
+            "return_lines": {"ix_return_lines_find_sku"},
+            "rmas": {"ix_rmas_find", "ix_rmas_find_package"},
+            "quarantine": {"ix_quarantine_find", "ix_quarantine_find_order"},
+        },
+    ),
     "exceptions that are open": (
         lambda c: counted(c, "SELECT kind, why FROM recon_exceptions WHERE merchant = :merchant"),
         {"exceptions": {"ix_exceptions_open"}},
