@@ -75,7 +75,7 @@ class Findable:
 
     def index(self) -> Index:
         """The index as the table has it."""
-        form = sa.literal_column(self.words).label("form")
+        form: sa.Label[Any] = sa.literal_column(self.words).label("form")
         return Index(self.index_name, form, postgresql_ops={"form": "text_pattern_ops"})
 
 
