@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from backhaul.domain.plan import Plan, ReturnFacts, plan
+from backhaul.domain.facts import ReturnFacts
+from backhaul.domain.plan import plan
+from backhaul.domain.planned import Plan
 from backhaul.domain.schema import RETURNS
 from backhaul.domain.words import DecisionKind
 from backhaul.pipeline.session import Session

@@ -9,7 +9,7 @@ from backhaul.domain.backoff import STUCK_AFTER
 from backhaul.domain.words import DeliveryKind, ExceptionKind
 from backhaul.pipeline import outcomes, reading_back
 from backhaul.pipeline.session import Session
-from backhaul.store import outbox
+from backhaul.store import due
 from backhaul.store.deliveries import never_shown
 from backhaul.store.exceptions import raise_exception, replace_open
 from backhaul.store.reports import exceptions_by_kind, returns_by_stage
@@ -56,7 +56,7 @@ def notice_what_hangs(session: Session) -> None:
 
 def _stuck(tx: Transaction) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
-    for row in outbox.stuck(tx.connection, tx.merchant, tx.now - STUCK_AFTER):
+    for row in due.stuck(tx.connection, tx.merchant, tx.now - STUCK_AFTER):
         tried = f"{row.attempts} attempts, the last: {row.message or 'without an answer'}" if row.attempts else "not tried yet"
         found[f"{row.kind}:{row.return_id}"] = row.return_id, f"{row.kind} is owed since {row.owed_since:%Y-%m-%d %H:%M} UTC; {tried}"
     return found
@@ -65,7 +65,7 @@ def _stuck(tx: Transaction) -> dict[str, tuple[str, str]]:
 def _blocked(tx: Transaction) -> dict[str, tuple[str, str]]:
     return {
         f"{row.kind}:{row.return_id}": (row.return_id, f"{row.kind} waits for {row.waits_for}, which is {row.because}")
-        for row in outbox.blocked(tx.connection, tx.merchant)
+        for row in due.blocked(tx.connection, tx.merchant)
     }
 
 

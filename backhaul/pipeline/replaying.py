@@ -26,7 +26,9 @@ from backhaul.connectors.loop.normalise import normalise
 from backhaul.connectors.registry import WAREHOUSES
 from backhaul.connectors.vendor import Told
 from backhaul.domain import schema
-from backhaul.domain.plan import Line, ReturnFacts, Rma, Terms, plan, units_of
+from backhaul.domain.facts import Line, ReturnFacts, Rma, Terms
+from backhaul.domain.plan import plan
+from backhaul.domain.planned import units_of
 from backhaul.domain.policy import Policy
 from backhaul.domain.reasons import Reasons
 from backhaul.domain.windows import Window

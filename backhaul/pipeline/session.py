@@ -15,7 +15,7 @@ from backhaul.connectors.http import Observe
 from backhaul.connectors.loop.client import LoopClient
 from backhaul.connectors.loop.vendor import LOOP
 from backhaul.connectors.registry import WAREHOUSES
-from backhaul.domain.plan import Terms
+from backhaul.domain.facts import Terms
 from backhaul.domain.policy import Policy
 from backhaul.domain.reasons import Reasons
 from backhaul.errors import TransientVendorError

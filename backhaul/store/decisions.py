@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from backhaul.domain.deliveries import AMEND, FAIL, REVIVE, SHELVE
-from backhaul.domain.plan import ABOUT_DELIVERIES, OVER_WHEN_ENDED, PLANNED_EXCEPTIONS, Plan, ReturnFacts, units_of
+from backhaul.domain.facts import ReturnFacts
+from backhaul.domain.planned import ABOUT_DELIVERIES, OVER_WHEN_ENDED, PLANNED_EXCEPTIONS, Plan, units_of
 from backhaul.domain.windows import Window
 from backhaul.domain.words import DecisionKind, DeliveryKind, ExceptionKind, LineOutcome
 from backhaul.store import bulk, outbox
 from backhaul.store.exceptions import raise_exception, resolve_exception
-from backhaul.store.tables import IS_CURRENT, UNIT_COUNTS, decisions, exceptions, matches
+from backhaul.store.indexed import IS_CURRENT
+from backhaul.store.tables import UNIT_COUNTS, decisions, exceptions, matches
 from backhaul.store.transaction import Transaction
 
 _DECISION = (

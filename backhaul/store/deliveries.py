@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from backhaul.domain.deliveries import Owed
 from backhaul.domain.words import DeliveryKind, DeliveryState, LoopState
 from backhaul.store import bulk
-from backhaul.store.tables import IS_OWED, IS_UNCONFIRMED, deliveries, returns, rmas
+from backhaul.store.indexed import IS_OWED, IS_UNCONFIRMED
+from backhaul.store.tables import deliveries, returns, rmas
 
 _CREATE, _CANCEL, _PROCESS = DeliveryKind.RMA_CREATE.value, DeliveryKind.RMA_CANCEL.value, DeliveryKind.LOOP_PROCESS.value
 

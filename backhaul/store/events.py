@@ -10,7 +10,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from backhaul.store import bulk
-from backhaul.store.tables import IS_UNKNOWN, IS_WAITING, deliveries, events
+from backhaul.store.indexed import IS_UNKNOWN, IS_WAITING
+from backhaul.store.tables import deliveries, events
 from backhaul.store.transaction import Transaction
 
 LEASE = timedelta(seconds=120)  # a batch takes seconds; after this its run is taken for dead

@@ -14,25 +14,14 @@ import sqlalchemy as sa
 
 from backhaul.domain import schema
 from backhaul.domain.deliveries import Owed
+from backhaul.domain.facts import Line, ReturnFacts, Rma, Standing
 from backhaul.domain.matching import line_order
-from backhaul.domain.plan import Line, ReturnFacts, Rma, Standing
 from backhaul.domain.policy import Decision
 from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, LoopState, RmaStage
 from backhaul.store import bulk
+from backhaul.store.indexed import HAS_DUE_DATE, IS_DUE
 from backhaul.store.records import ReturnRecord
-from backhaul.store.tables import (
-    HAS_DUE_DATE,
-    IS_DUE,
-    UNIT_COUNTS,
-    decisions,
-    deliveries,
-    quarantine,
-    receipt_lines,
-    receipts,
-    return_lines,
-    returns,
-    rmas,
-)
+from backhaul.store.tables import UNIT_COUNTS, decisions, deliveries, quarantine, receipt_lines, receipts, return_lines, returns, rmas
 
 # The columns that a decision needs: a backfill decides a million returns, and amounts cost more to read than all the rest.
 _HEAD = ("return_id", "warehouse", "loop_state", "first_state", "order_name", "tracking_number", "is_history", "first_seen_at")

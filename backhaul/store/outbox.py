@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -22,17 +22,14 @@ from backhaul.domain.deliveries import Transition
 from backhaul.domain.words import DeliveryKind, DeliveryState
 from backhaul.points import reach
 from backhaul.store import bulk
+from backhaul.store.due import must_look_up
 from backhaul.store.exceptions import resolve_exception
+from backhaul.store.indexed import IS_SENDING
 from backhaul.store.processes import is_gone, this_process
-from backhaul.store.tables import IS_SENDING, IS_UNSENT, deliveries, delivery_attempts, quarantine
+from backhaul.store.tables import deliveries, delivery_attempts
 from backhaul.store.transaction import Transaction
 from backhaul.store.types import Time
 
-_THROUGH = [state.value for state in domain.THROUGH]
-_OVER = [state.value for state in domain.OVER]
-_DISPENSABLE = [kind.value for kind in domain.DISPENSABLE]
-# Every delivery's; a bound on the second column of `ix_deliveries_open` is what makes SQLite choose it without statistics.
-_HAS_A_TURN = deliveries.c.next_attempt_at > datetime(1970, 1, 1, tzinfo=UTC)
 _SENDING, _PENDING = DeliveryState.SENDING.value, DeliveryState.PENDING.value
 
 
@@ -66,69 +63,6 @@ class Attempt:
 # What is due
 
 
-def due_together(tx: Transaction, kinds: Sequence[DeliveryKind], warehouse: str | None, limit: int) -> list[Any]:
-    """The rows of up to `limit` deliveries that one call, or one look-up, could take now: of one kind and warehouse, certain or uncertain.
-
-    Due is: its time has come, nothing holds it, what it waits for is through, nobody has its lease, and no version of its return is in
-    quarantine. Rows of other workers are passed over.
-    """
-    free = sa.or_(deliveries.c.state == _PENDING, sa.and_(deliveries.c.state == _SENDING, deliveries.c.lease_expires_at < tx.now))
-    where = [deliveries.c.merchant == tx.merchant, deliveries.c.kind.in_([kind.value for kind in kinds]), free]
-    if warehouse is not None:
-        where.append(deliveries.c.warehouse == warehouse)
-    waited = deliveries.alias("waited")
-    due = (
-        sa.select(deliveries)
-        .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
-        .where(*where, deliveries.c.held_by.is_(None), deliveries.c.next_attempt_at <= tx.now, IS_UNSENT.of(deliveries), _is_clear(waited))
-        .where(deliveries.c.return_id.not_in(_in_quarantine(tx.merchant)))
-        .order_by(deliveries.c.delivery_id)
-        .with_for_update(of=deliveries, skip_locked=True)
-    )
-    first = tx.connection.execute(due.limit(1)).one_or_none()
-    if first is None:
-        return []
-    alike = due.where(deliveries.c.kind == first.kind, deliveries.c.warehouse == first.warehouse)
-    found = tx.connection.execute(alike.limit(limit)).all()
-    return [row for row in found if _must_look_up(row) == _must_look_up(first)]
-
-
-def _must_look_up(row: Any) -> bool:
-    return bool(row.is_uncertain) or row.state == _SENDING
-
-
-def _is_clear(waited: sa.FromClause) -> sa.ColumnElement[bool]:
-    """What a delivery waits for is through. A note or an update may also have failed: a flag, or a newer update, does not depend on it."""
-    is_over = sa.and_(waited.c.kind.in_(_DISPENSABLE), waited.c.state.in_(_OVER))
-    return sa.or_(deliveries.c.waits_for.is_(None), waited.c.state.in_(_THROUGH), is_over)
-
-
-def upcoming(connection: sa.Connection, merchant: str, now: datetime) -> dict[tuple[DeliveryKind, str], datetime]:
-    """When the next delivery of each kind and warehouse falls due, of those that wait only for their time or were left by a dead worker."""
-    waited = deliveries.alias("waited")
-    due_at = sa.case((deliveries.c.state == _SENDING, deliveries.c.lease_expires_at), else_=deliveries.c.next_attempt_at)
-    query = (
-        sa.select(deliveries.c.kind, deliveries.c.warehouse, sa.type_coerce(due_at, Time()).label("due_at"))
-        .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
-        .where(deliveries.c.merchant == merchant, deliveries.c.held_by.is_(None), IS_UNSENT.of(deliveries), _is_clear(waited))
-        .where(_HAS_A_TURN, sa.or_(deliveries.c.state == _PENDING, deliveries.c.lease_expires_at < now))
-        .where(deliveries.c.return_id.not_in(_in_quarantine(merchant)))
-        .order_by(deliveries.c.next_attempt_at)  # SQLite, once it has counted its rows, takes no other hint at the index of what is unsent
-    )
-    found: dict[tuple[DeliveryKind, str], datetime] = {}
-    for kind, warehouse, at in connection.execute(query):
-        key = DeliveryKind(kind), warehouse
-        found[key] = min(found.get(key, at), at)
-    return found
-
-
-def _in_quarantine(merchant: str) -> sa.Select[Any]:
-    """The returns that have a version in quarantine: nothing is sent on what may be wrong."""
-    return sa.select(quarantine.c.record_key).where(
-        quarantine.c.merchant == merchant, quarantine.c.source == "loop", quarantine.c.released_at.is_(None)
-    )
-
-
 def expire_the_dead(tx: Transaction) -> None:
     """End the leases of workers of this machine that are gone, so that what they held is taken up now and not when the lease runs out."""
     sending = sa.and_(deliveries.c.merchant == tx.merchant, IS_SENDING.of(deliveries))
@@ -150,7 +84,7 @@ def claim(tx: Transaction, rows: Sequence[Any]) -> list[Delivery]:
     lease = f"{this_process()}:{uuid4().hex[:8]}"
     values: dict[str, Any] = {"lease_owner": lease, "lease_expires_at": tx.now + LEASE}
     died = [row for row in rows if row.state == _SENDING]
-    is_call = not any(_must_look_up(row) for row in rows)
+    is_call = not any(must_look_up(row) for row in rows)
     if is_call:
         values |= {"attempts": deliveries.c.attempts + 1, "last_attempt_at": tx.now}
     else:
@@ -370,28 +304,3 @@ def retry(tx: Transaction, return_id: str, kinds: Sequence[str] | None = None) -
 
 
 # What hangs
-
-
-def stuck(connection: sa.Connection, merchant: str, since: datetime) -> list[Any]:
-    """Deliveries owed since before `since` that nothing holds and that wait for no other: kind, return, attempts and last message."""
-    waited = deliveries.alias("waited")
-    clear_since = sa.func.coalesce(waited.c.accepted_at, deliveries.c.owed_since, type_=Time())
-    query = (
-        sa.select(deliveries.c.kind, deliveries.c.return_id, deliveries.c.attempts, deliveries.c.message, deliveries.c.owed_since)
-        .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
-        .where(deliveries.c.merchant == merchant, IS_UNSENT.of(deliveries), deliveries.c.held_by.is_(None), _is_clear(waited))
-        .where(_HAS_A_TURN, deliveries.c.owed_since < since, clear_since < since)
-    )
-    return list(connection.execute(query).all())
-
-
-def blocked(connection: sa.Connection, merchant: str) -> list[Any]:
-    """Deliveries that wait for one that is over and will not come through: kind, return, and the other's kind and state."""
-    waited = deliveries.alias("waited")
-    query = (
-        sa.select(deliveries.c.kind, deliveries.c.return_id, waited.c.kind.label("waits_for"), waited.c.state.label("because"))
-        .join(waited, waited.c.delivery_id == deliveries.c.waits_for)
-        .where(deliveries.c.merchant == merchant, IS_UNSENT.of(deliveries), _HAS_A_TURN)
-        .where(waited.c.state.in_(_OVER), sa.not_(_is_clear(waited)))
-    )
-    return list(connection.execute(query).all())

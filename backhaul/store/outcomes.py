@@ -10,7 +10,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from backhaul.store import bulk
-from backhaul.store.tables import IS_FOLLOWED, deliveries, events, returns
+from backhaul.store.indexed import IS_FOLLOWED
+from backhaul.store.tables import deliveries, events, returns
 from backhaul.store.transaction import Transaction
 
 

@@ -11,19 +11,8 @@ import sqlalchemy as sa
 
 from backhaul.domain.words import DeliveryKind, RmaStage
 from backhaul.store import bulk
-from backhaul.store.tables import (
-    IS_HELD,
-    IS_LIVE,
-    IS_OPEN_RMA,
-    IS_UNCONFIRMED,
-    decisions,
-    deliveries,
-    polls,
-    receipts,
-    returns,
-    rmas,
-    scans,
-)
+from backhaul.store.indexed import IS_HELD, IS_LIVE, IS_OPEN_RMA, IS_UNCONFIRMED
+from backhaul.store.tables import decisions, deliveries, polls, receipts, returns, rmas, scans
 from backhaul.store.transaction import Transaction
 from backhaul.store.watermarks import move_watermark, watermark
 

@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from backhaul.store import bulk
-from backhaul.store.tables import IS_QUARANTINED, check_results, quarantine
+from backhaul.store.indexed import IS_QUARANTINED
+from backhaul.store.tables import check_results, quarantine
 from backhaul.store.transaction import Transaction
 
 

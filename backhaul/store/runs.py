@@ -14,8 +14,9 @@ import sqlalchemy as sa
 
 from backhaul.domain.windows import Window
 from backhaul.store.engine import Store
+from backhaul.store.indexed import IS_RUNNING
 from backhaul.store.processes import is_gone, this_process
-from backhaul.store.tables import IS_RUNNING, runs
+from backhaul.store.tables import runs
 
 _LONGEST_RUN = timedelta(days=1)
 _NAMED = ("records_in", "records_out", "unchanged", "quarantined", "delivered", "refused")

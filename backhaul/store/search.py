@@ -1,6 +1,6 @@
 """One search for all that has a name: order, return, RMA, tracking number, package, SKU; of every merchant, history and quarantine too.
 
-Each way to be found has an index of its own (`tables.Findable`), which serves whole values and beginnings, so that a search costs the same
+Each way to be found has an index of its own (`indexed.Findable`), which serves whole values and beginnings, so that a search costs the same
 in a store of a million returns.
 """
 
@@ -14,18 +14,8 @@ import sqlalchemy as sa
 
 from backhaul.domain.searching import as_tracking_number, tidied
 from backhaul.store import bulk
-from backhaul.store.tables import (
-    BY_HELD_ORDER,
-    BY_ORDER,
-    BY_PACKAGE,
-    BY_RECORD,
-    BY_RETURN,
-    BY_RMA,
-    BY_SKU,
-    BY_TRACKING,
-    Findable,
-    returns,
-)
+from backhaul.store.indexed import BY_HELD_ORDER, BY_ORDER, BY_PACKAGE, BY_RECORD, BY_RETURN, BY_RMA, BY_SKU, BY_TRACKING, Findable
+from backhaul.store.tables import returns
 
 _END = "\U0010ffff"  # after every text that begins with the words
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Boolean, Column, Index, Integer, Table, Text, UniqueConstraint, text
+from sqlalchemy import Boolean, Column, Index, Integer, Table, Text, UniqueConstraint
 
 from backhaul.domain import schema
 from backhaul.domain.schema import Frame, Kind
+from backhaul.store import indexed
 from backhaul.store.types import Id, Json, Money, Time
 
 metadata = sa.MetaData(
@@ -23,77 +24,6 @@ metadata = sa.MetaData(
     }
 )
 
-
-class Partial:
-    """The condition of a partial index, written once: a planner uses such an index only for a query that says the same words.
-
-    So queries take the condition from here, and never as a bound value. `{}` stands for the table's name.
-    """
-
-    def __init__(self, words: str) -> None:
-        self._words = words
-
-    def index(self) -> dict[str, Any]:
-        """The condition as the index has it."""
-        words = text(self._words.replace("{}", ""))
-        return {"postgresql_where": words, "sqlite_where": words}
-
-    def of(self, table: sa.Table) -> sa.TextClause:
-        """The condition as a query on the table has it."""
-        return text(self._words.replace("{}", f"{table.name}."))
-
-
-IS_DUE = Partial("{}is_due")
-IS_LIVE = Partial("({}loop_state in ('open', 'review') and not {}is_history)")
-IS_OPEN_RMA = Partial("not {}is_terminal")
-IS_WAITING = Partial("{}handled_at is null")
-IS_UNKNOWN = Partial("{}outcome = 'unknown_return'")
-IS_CURRENT = Partial("{}is_current")
-IS_HELD = Partial("({}is_current and {}decision = 'hold')")
-HAS_DUE_DATE = Partial("({}is_current and {}due_at is not null)")
-IS_UNSENT = Partial("{}state in ('pending', 'sending')")
-IS_SENDING = Partial("{}state = 'sending'")  # by itself: SQLite sees in `state = x and state in (…)` no use for the index of the latter
-IS_UNCONFIRMED = Partial("{}state = 'accepted'")
-IS_OWED = Partial(  # an accepted note, update, cancel or close is never read back: it is through
-    "({}state in ('pending', 'sending', 'refused', 'failed', 'dead') "
-    "or ({}state = 'accepted' and {}kind in ('rma.create', 'loop.flag', 'loop.process')))"
-)
-IS_RUNNING = Partial("{}state = 'running'")
-IS_QUARANTINED = Partial("{}released_at is null")
-IS_UNRESOLVED = Partial("{}resolved_at is null")
-IS_FOLLOWED = Partial("({}kind = 'loop.process' and {}state = 'confirmed' and {}outcomes_at is null)")
-
-
-class Findable:
-    """A form in which a column is searched, written once: a planner uses an index on it only for a query that says the same words.
-
-    Its index serves beginnings as well as whole values, whatever PostgreSQL's collation.
-    """
-
-    def __init__(self, table: str, words: str, index: str) -> None:
-        self.table, self.words, self.index_name = table, words, index
-
-    def index(self) -> Index:
-        """The index as the table has it."""
-        form: sa.Label[Any] = sa.literal_column(self.words).label("form")
-        return Index(self.index_name, form, postgresql_ops={"form": "text_pattern_ops"})
-
-
-def _bare(column: str) -> str:
-    """A tracking number as it is searched: without spaces and hyphens, and without the ZIP that USPS puts before it."""
-    bare = f"upper(replace(replace({column}, ' ', ''), '-', ''))"
-    is_routed = f"{bare} like '420%' and length({bare}) in (30, 34)"
-    return f"case when {is_routed} then substr({bare}, length({bare}) - 21) else {bare} end"
-
-
-BY_RETURN = Findable("returns", "return_id", "ix_returns_find")
-BY_ORDER = Findable("returns", "upper(ltrim(order_name, '#'))", "ix_returns_find_order")
-BY_TRACKING = Findable("returns", _bare("tracking_number"), "ix_returns_find_tracking")
-BY_SKU = Findable("return_lines", "upper(sku)", "ix_return_lines_find_sku")
-BY_RMA = Findable("rmas", "upper(rma_id)", "ix_rmas_find")
-BY_PACKAGE = Findable("rmas", _bare("package_id"), "ix_rmas_find_package")
-BY_RECORD = Findable("quarantine", "upper(record_key)", "ix_quarantine_find")
-BY_HELD_ORDER = Findable("quarantine", "upper(ltrim(order_name, '#'))", "ix_quarantine_find_order")
 
 _TYPES: dict[Kind, type[sa.types.TypeEngine[Any]]] = {
     Kind.TEXT: Text,
@@ -131,17 +61,17 @@ returns = Table(
     Column("first_seen_at", Time, nullable=False),
     Column("loaded_at", Time, nullable=False, comment="When the newest version was loaded."),
     Column("run_id", Text, nullable=False),
-    Index("ix_returns_due", "merchant", "return_id", **IS_DUE.index()),
+    Index("ix_returns_due", "merchant", "return_id", **indexed.IS_DUE.index()),
     Index("ix_returns_order", "merchant", "order_name"),
-    Index("ix_returns_live", "merchant", "warehouse", **IS_LIVE.index()),
+    Index("ix_returns_live", "merchant", "warehouse", **indexed.IS_LIVE.index()),
     Index("ix_returns_created", "created_at", "merchant", "return_id"),
     Index("ix_returns_merchant_created", "merchant", "created_at", "return_id"),
-    BY_RETURN.index(),
-    BY_ORDER.index(),
-    BY_TRACKING.index(),
+    indexed.BY_RETURN.index(),
+    indexed.BY_ORDER.index(),
+    indexed.BY_TRACKING.index(),
 )
 
-return_lines = Table("return_lines", metadata, _merchant(), *_from_frame(schema.RETURN_LINES), BY_SKU.index())
+return_lines = Table("return_lines", metadata, _merchant(), *_from_frame(schema.RETURN_LINES), indexed.BY_SKU.index())
 
 return_versions = Table(
     "return_versions",
@@ -172,9 +102,9 @@ rmas = Table(
     Column("first_seen_at", Time, nullable=False),
     Column("run_id", Text, nullable=False),
     Index("ix_rmas_return", "merchant", "return_id"),
-    Index("ix_rmas_open", "merchant", "warehouse", **IS_OPEN_RMA.index()),
-    BY_RMA.index(),
-    BY_PACKAGE.index(),
+    Index("ix_rmas_open", "merchant", "warehouse", **indexed.IS_OPEN_RMA.index()),
+    indexed.BY_RMA.index(),
+    indexed.BY_PACKAGE.index(),
 )
 
 polls = Table(
@@ -226,8 +156,8 @@ events = Table(
     Column("run_id", Text),
     UniqueConstraint("merchant", "source", "channel", "body_hash"),
     Index("ix_events_record", "merchant", "record_key"),
-    Index("ix_events_waiting", "merchant", "event_id", **IS_WAITING.index()),
-    Index("ix_events_unknown", "merchant", "event_id", **IS_UNKNOWN.index()),
+    Index("ix_events_waiting", "merchant", "event_id", **indexed.IS_WAITING.index()),
+    Index("ix_events_unknown", "merchant", "event_id", **indexed.IS_UNKNOWN.index()),
 )
 
 UNIT_COUNTS = (
@@ -256,9 +186,9 @@ decisions = Table(
     Column("decided_at", Time, nullable=False, comment="When this decision was first reached."),
     Column("assessed_at", Time, nullable=False, comment="When these units were counted."),
     Column("run_id", Text, nullable=False),
-    Index("ix_decisions_current", "merchant", "return_id", unique=True, **IS_CURRENT.index()),
-    Index("ix_decisions_held", "merchant", "return_id", **IS_HELD.index()),
-    Index("ix_decisions_due", "merchant", "due_at", **HAS_DUE_DATE.index()),
+    Index("ix_decisions_current", "merchant", "return_id", unique=True, **indexed.IS_CURRENT.index()),
+    Index("ix_decisions_held", "merchant", "return_id", **indexed.IS_HELD.index()),
+    Index("ix_decisions_due", "merchant", "due_at", **indexed.HAS_DUE_DATE.index()),
 )
 
 matches = Table(
@@ -304,11 +234,11 @@ deliveries = Table(
     Column("run_id", Text, nullable=False),
     UniqueConstraint("merchant", "effect_key"),
     Index("ix_deliveries_return", "merchant", "return_id"),
-    Index("ix_deliveries_open", "merchant", "next_attempt_at", **IS_UNSENT.index()),
-    Index("ix_deliveries_sending", "merchant", "lease_expires_at", **IS_SENDING.index()),
-    Index("ix_deliveries_unconfirmed", "merchant", "kind", **IS_UNCONFIRMED.index()),
-    Index("ix_deliveries_owed", "merchant", "kind", "state", **IS_OWED.index()),
-    Index("ix_deliveries_followed", "merchant", "confirmed_at", **IS_FOLLOWED.index()),
+    Index("ix_deliveries_open", "merchant", "next_attempt_at", **indexed.IS_UNSENT.index()),
+    Index("ix_deliveries_sending", "merchant", "lease_expires_at", **indexed.IS_SENDING.index()),
+    Index("ix_deliveries_unconfirmed", "merchant", "kind", **indexed.IS_UNCONFIRMED.index()),
+    Index("ix_deliveries_owed", "merchant", "kind", "state", **indexed.IS_OWED.index()),
+    Index("ix_deliveries_followed", "merchant", "confirmed_at", **indexed.IS_FOLLOWED.index()),
 )
 
 delivery_attempts = Table(
@@ -357,7 +287,7 @@ runs = Table(
     Column("error", Text),
     Index("ix_runs_started", "started_at"),
     Index("ix_runs_merchant", "merchant", "started_at"),
-    Index("ix_runs_running", "merchant", **IS_RUNNING.index()),
+    Index("ix_runs_running", "merchant", **indexed.IS_RUNNING.index()),
 )
 
 windows = Table(
@@ -404,9 +334,9 @@ quarantine = Table(
     Column("quarantined_at", Time, nullable=False),
     Column("released_at", Time),
     UniqueConstraint("merchant", "source", "record_key", "content_hash"),
-    Index("ix_quarantine_held", "merchant", "source", "record_key", **IS_QUARANTINED.index()),
-    BY_RECORD.index(),
-    BY_HELD_ORDER.index(),
+    Index("ix_quarantine_held", "merchant", "source", "record_key", **indexed.IS_QUARANTINED.index()),
+    indexed.BY_RECORD.index(),
+    indexed.BY_HELD_ORDER.index(),
 )
 
 check_results = Table(
@@ -436,7 +366,7 @@ exceptions = Table(
     Column("is_settled", Boolean, nullable=False, comment="A person dealt with it: it opens again only for another cause."),
     Column("run_id", Text, nullable=False),
     Index("ix_exceptions_return", "merchant", "return_id"),
-    Index("ix_exceptions_open", "merchant", "kind", **IS_UNRESOLVED.index()),
+    Index("ix_exceptions_open", "merchant", "kind", **indexed.IS_UNRESOLVED.index()),
 )
 
 reason_codes = Table(

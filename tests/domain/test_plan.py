@@ -10,7 +10,9 @@ from msgspec.structs import replace
 
 from backhaul.domain.announce import draft_from_json
 from backhaul.domain.deliveries import AMEND, BINDING, CONFIRM, FAIL, REVIVE, SHELVE, SUPERSEDE, Owed
-from backhaul.domain.plan import Line, NewDelivery, Plan, ReturnFacts, Rma, Standing, Terms, plan, units_of
+from backhaul.domain.facts import Line, ReturnFacts, Rma, Standing, Terms
+from backhaul.domain.plan import plan
+from backhaul.domain.planned import NewDelivery, Plan, units_of
 from backhaul.domain.policy import Decision, Policy
 from backhaul.domain.reasons import Reasons
 from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, ExceptionKind, LoopState, RmaStage

@@ -14,7 +14,7 @@ from backhaul.domain import deliveries as domain
 from backhaul.domain.backoff import LEASE
 from backhaul.domain.deliveries import Transition
 from backhaul.domain.words import DeliveryKind, DeliveryState
-from backhaul.store import outbox
+from backhaul.store import due, outbox
 from backhaul.store.engine import Store
 from backhaul.store.outbox import Attempt, Delivery
 from backhaul.store.processes import is_gone, this_process
@@ -40,7 +40,7 @@ class Box:
             return do(Transaction(connection, "acme", "run", now))
 
     def claim(self, now: datetime = NOW) -> list[Delivery]:
-        return self.at(now, lambda tx: outbox.claim(tx, outbox.due_together(tx, [DeliveryKind.LOOP_FLAG], None, 1)))
+        return self.at(now, lambda tx: outbox.claim(tx, due.due_together(tx, [DeliveryKind.LOOP_FLAG], None, 1)))
 
     def row(self) -> sa.Row:  # type: ignore[type-arg]
         with self.store.read() as connection:

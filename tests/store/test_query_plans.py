@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from backhaul.domain.words import DeliveryKind
 from backhaul.receiver.metrics import Metrics
-from backhaul.store import events, outbox, polls, quarantine
+from backhaul.store import due, events, outbox, polls, quarantine
 from backhaul.store.engine import Store
 from backhaul.store.facts import due_returns
 from backhaul.store.runs import start_run
@@ -190,8 +190,8 @@ def transaction(connection: sa.Connection) -> Transaction:
 LOOKS: dict[str, tuple[Callable[[sa.Connection], object], dict[str, set[str]]]] = {
     "events.claim": (lambda c: events.claim(by(c), 100), {"events": {"ix_events_waiting", "key"}}),
     "events.backlog": (lambda c: events.backlog(c, NOW), {"events": {"ix_events_waiting"}}),
-    "outbox.due_together": (lambda c: outbox.due_together(by(c), list(DeliveryKind), None, 10), {"deliveries": {*UNSENT, "key"}}),
-    "outbox.upcoming": (lambda c: outbox.upcoming(c, "acme", NOW), {"deliveries": {*UNSENT, "key"}}),
+    "due.due_together": (lambda c: due.due_together(by(c), list(DeliveryKind), None, 10), {"deliveries": {*UNSENT, "key"}}),
+    "due.upcoming": (lambda c: due.upcoming(c, "acme", NOW), {"deliveries": {*UNSENT, "key"}}),
     "outbox.expire_the_dead": (lambda c: outbox.expire_the_dead(by(c)), {"deliveries": UNSENT}),
     "due_returns": (
         lambda c: due_returns(c, "acme", NOW, "", 100),

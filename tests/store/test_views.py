@@ -10,7 +10,8 @@ from backhaul.domain.reasons import Reasons, folded
 from backhaul.domain.words import ExceptionKind
 from backhaul.store.engine import Store
 from backhaul.store.exceptions import raise_exception
-from backhaul.store.tables import IS_FOLLOWED, decisions, deliveries, matches, reason_codes, receipts, return_lines, returns
+from backhaul.store.indexed import IS_FOLLOWED
+from backhaul.store.tables import decisions, deliveries, matches, reason_codes, receipts, return_lines, returns
 from backhaul.store.transaction import Transaction
 
 NOW = datetime.now(UTC)
