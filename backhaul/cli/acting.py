@@ -1,4 +1,4 @@
-"""Commands that act: sync, deliver, reconcile, db upgrade."""
+"""Commands that act: sync, deliver, reconcile."""
 
 from __future__ import annotations
 
@@ -17,9 +17,6 @@ from backhaul.store.outbox import GivenUp, given_up
 
 Names = Annotated[list[str] | None, typer.Argument(help="Merchants; all of them when none is named.")]
 _SHOWN = ("records_in", "records_out", "quarantined", "decided_process", "decided_flag", "decided_hold", "delivered", "refused")
-
-database = typer.Typer(help="The store's schema.", no_args_is_help=True)
-app.add_typer(database, name="db")
 
 
 @app.command()
@@ -97,16 +94,6 @@ def reconcile(merchants: Names = None, as_json: Json = False) -> None:
     from flows.reconcile import reconcile as flow
 
     _run(flow, merchants, as_json, "Reconcile")
-
-
-@database.command("upgrade")
-def upgrade() -> None:
-    """Bring the store's schema and views to this version."""
-    opened = Store(settings().store_url())
-    try:
-        say(f"the store is at schema {opened.upgrade()}")
-    finally:
-        opened.close()
 
 
 def _run(flow: object, merchants: list[str] | None, as_json: bool, title: str, **parameters: str | None) -> None:

@@ -19,7 +19,7 @@ from backhaul.domain.reasons import Reasons
 from backhaul.findings import Check, Finding, fail, ok, run_checks, unchecked, warn
 from backhaul.pipeline.session import Clock, utc_now
 from backhaul.store.circuits import read_circuits
-from backhaul.store.engine import Store, file_of
+from backhaul.store.engine import Store, file_of, is_known
 from backhaul.store.returns import reasons_since
 from backhaul.store.runs import last_of_flow
 from backhaul.store.watermarks import all_watermarks
@@ -126,6 +126,11 @@ class StoreChecks:
             self._store = store
             return ok("store.schema", "store", f"{'SQLite' if store.is_sqlite else 'PostgreSQL'} at schema {current}")
         store.close()
+        if current is not None and not is_known(current):
+            found = f"it is at schema {current}, which a newer Backhaul made"
+            return fail(
+                "store.schema", "store", found, "Run that version, or put back a backup of before the update: 'backhaul db restore FILE'."
+            )
         found = "it is empty" if current is None else f"it is at schema {current}, and this program needs {needed}"
         return fail("store.schema", "store", found, "Run 'backhaul db upgrade'.")
 

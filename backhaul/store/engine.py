@@ -20,7 +20,7 @@ from backhaul.errors import ConfigError, StoreError
 from backhaul.points import reach
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_BESIDE = ("-wal", "-shm", "-journal", "-inbox", "-inbox-wal", "-inbox-shm", "-inbox-journal")  # SQLite's own files, and our inbox's
+BESIDE = ("-wal", "-shm", "-journal", "-inbox", "-inbox-wal", "-inbox-shm", "-inbox-journal")  # SQLite's own files, and our inbox's
 _BUSY_MS = 30_000  # a writer waits this long for another before it gives up
 
 
@@ -57,13 +57,15 @@ class Store:
 
     def upgrade(self) -> str:
         """Bring the schema and the views to the newest version; returns its id."""
+        self._refuse_newer(self.revisions()[0])
         with _named_errors():
             command.upgrade(_alembic(self.engine), "head")
         return str(ScriptDirectory(str(_MIGRATIONS)).get_current_head())
 
     def ready(self) -> Store:
-        """Check that the schema is current; an empty store is made. Raises StoreError when an older one waits for `db upgrade`."""
+        """Check that the schema is current; an empty store is made. Raises StoreError for an older or a newer one, with the way out."""
         current, head = self.revisions()
+        self._refuse_newer(current)
         if current is None:
             self.upgrade()
         elif current != head:
@@ -75,6 +77,14 @@ class Store:
         with _named_errors(), self.engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
         return current, str(ScriptDirectory(str(_MIGRATIONS)).get_current_head())
+
+    @staticmethod
+    def _refuse_newer(revision: str | None) -> None:
+        if revision is not None and not is_known(revision):
+            raise StoreError(
+                f"the store is at schema {revision}, which a newer Backhaul made; run that one, or put back a backup of before the update "
+                "with 'backhaul db restore FILE'"
+            )
 
     def prove_writable(self) -> None:
         """Make a write that touches no row. Raises StoreError when it is refused."""
@@ -92,6 +102,11 @@ class Store:
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
+
+
+def is_known(revision: str) -> bool:
+    """Whether a schema is one that this program has made, or can carry over; if not, a newer one made it."""
+    return revision in {script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()}
 
 
 def file_of(url: str) -> Path | None:
@@ -131,7 +146,7 @@ def _make_private(name: str) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        for path in {f"{start}{suffix}" for start in (file, name) for suffix in _BESIDE} | {str(file)}:
+        for path in {f"{start}{suffix}" for start in (file, name) for suffix in BESIDE} | {str(file)}:
             _close_to_others(Path(path))
     except OSError as error:
         raise StoreError(f"the store's file cannot be written: {error.strerror}; check store.url and the folder's owner") from None

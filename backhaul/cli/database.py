@@ -1,0 +1,72 @@
+"""Commands about the store itself: upgrade, backup, restore."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backhaul.cli.app import app, settings
+from backhaul.cli.output import say
+from backhaul.pipeline.session import utc_now
+from backhaul.store import backup as copies
+from backhaul.store.engine import Store
+
+database = typer.Typer(help="The store itself: its schema and its backups.", no_args_is_help=True)
+app.add_typer(database, name="db")
+
+
+@contextmanager
+def _store() -> Iterator[Store]:
+    """The config's store, whatever its schema."""
+    opened = Store(settings().store_url())
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@database.command("upgrade")
+def upgrade() -> None:
+    """Bring the store's schema and views to this version."""
+    with _store() as opened:
+        say(f"the store is at schema {opened.upgrade()}")
+
+
+@database.command("backup")
+def backup(file: Annotated[Path, typer.Argument(help="The new file; one that is there is never overwritten.")]) -> None:
+    """Copy the whole store to a file, while everything goes on. PostgreSQL: with pg_dump."""
+    with _store() as opened:
+        rows = copies.back_up(opened, file)
+    say(f"Wrote {file}, readable by you only: {_told(rows)}.")
+
+
+@database.command("restore")
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that 'backhaul db backup' wrote.")],
+    is_sure: Annotated[bool, typer.Option("--yes", help="Put it in the place of what is there; that is kept beside it.")] = False,
+) -> None:
+    """Put a backup in the place of the store. Stop everything that uses the store first. PostgreSQL: with pg_restore."""
+    with _store() as opened:
+        rows = copies.rows_of(opened)
+        if rows and not is_sure:
+            say(f"The store is not empty: {_told(rows)}.\nIt would be set aside, and {file} put in its place.")
+            if not sys.stdin.isatty() or not typer.confirm("Restore?"):
+                say("Nothing was changed. Add --yes to restore.")
+                raise typer.Exit(1)
+        kept = copies.restore(opened, file, utc_now())
+        current, needed = opened.revisions()
+        say(f"Restored {file}: {_told(copies.rows_of(opened))}.")
+    if kept is not None:
+        say(f"What was there is kept as {kept}.")
+    if current != needed:
+        say(f"It is at schema {current}; 'backhaul db upgrade' brings it to {needed}.")
+    say("What was owed then is looked up at the vendors before anything is sent. Next: 'backhaul doctor', then 'backhaul sync'.")
+
+
+def _told(rows: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in rows.items()) or "no rows"
