@@ -21,7 +21,7 @@ COMMENTS_OF_COLUMNS = {"backhaul/domain/schema.py", "backhaul/store/tables.py"}
 # The public commands that bear a warehouse's name, and the demo and files that they write.
 NAMED_BY_COMMANDS = {
     "backhaul/cli/demonstration.py",
-    "backhaul/cli/first_config.py",
+    "backhaul/setup/first_config.py",
     "backhaul/cli/importing.py",
     "backhaul/cli/sandboxing.py",
     "backhaul/cli/setting_up.py",

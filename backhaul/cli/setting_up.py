@@ -14,13 +14,13 @@ from typing import Annotated
 import typer
 
 from backhaul import config
-from backhaul.cli import first_config
 from backhaul.cli.app import Chosen, Json, app, settings
 from backhaul.cli.output import complain, print_json, print_rows, say
+from backhaul.connectors.findings import Finding
 from backhaul.errors import ConfigError
-from backhaul.findings import Finding
-from backhaul.pipeline.connecting import connect as connect_merchant
-from backhaul.pipeline.diagnosis import diagnose
+from backhaul.setup import first_config
+from backhaul.setup.connecting import connect as connect_merchant
+from backhaul.setup.diagnosis import diagnose
 
 
 class _Warehouse(StrEnum):

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from pydantic import SecretStr
 
+from backhaul.connectors.findings import Check, Finding, fail, ok, unchecked, warn
 from backhaul.connectors.http import Http
 from backhaul.connectors.subscriptions import ACTIVE, Subscription, receiver_path, receiver_url
 from backhaul.connectors.vendor import Account
-from backhaul.findings import Check, Finding, fail, ok, unchecked, warn
 
 SKEW_NOTED, SKEW_BAD = timedelta(seconds=30), timedelta(minutes=5)
 NOBODY = "backhaul-doctor"  # a key that no RMA has

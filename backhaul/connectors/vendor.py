@@ -10,12 +10,12 @@ from typing import Any
 from pydantic import SecretStr
 
 from backhaul.connectors.base import ReceiptBatch, Warehouse
+from backhaul.connectors.findings import Check
 from backhaul.connectors.http import Observe
 from backhaul.connectors.readings import Reading
 from backhaul.connectors.settings import Section
 from backhaul.connectors.subscriptions import Subscription
 from backhaul.errors import ConfigError
-from backhaul.findings import Check
 from backhaul.secret import resolve
 
 Clock = Callable[[], datetime]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from backhaul import cli
-from backhaul.findings import Finding
+from backhaul.connectors.findings import Finding
 from backhaul.sandbox import Sandbox
 from backhaul.sandbox.settings import config_env, config_toml
 from backhaul.store.engine import Store

@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from backhaul import config
-from backhaul.findings import Check, Health, ok, run_checks
-from backhaul.pipeline.diagnosis import diagnose
+from backhaul.connectors.findings import Check, Health, ok
 from backhaul.sandbox.settings import config_toml
+from backhaul.setup.checking import run_checks
+from backhaul.setup.diagnosis import diagnose
 from tests.setup.conftest import PUBLIC_URL, failed
 
 KEY_NAME = "ACME_LOOP_API_KEY"

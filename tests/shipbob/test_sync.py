@@ -15,7 +15,6 @@ import sqlalchemy as sa
 
 from backhaul import config
 from backhaul.errors import ConfigError
-from backhaul.pipeline.diagnosis import diagnose
 from backhaul.pipeline.session import check_secrets
 from backhaul.receiver.app import make_app
 from backhaul.receiver.service import make_service
@@ -23,6 +22,7 @@ from backhaul.sandbox.server import Sandbox
 from backhaul.sandbox.settings import config_env
 from backhaul.sandbox.shipbob.hooks import secret_of
 from backhaul.sandbox.shipbob.state import CENTER, CHANNEL, ShipBobAccount
+from backhaul.setup.diagnosis import diagnose
 from backhaul.store.engine import Store
 from flows.events import handle_events
 from flows.sync import sync

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from backhaul.connectors.airhouse.client import Airhouse
 from backhaul.connectors.airhouse.settings import AirhouseSettings, require_contract
+from backhaul.connectors.findings import Check, Finding, fail, ok, unchecked
 from backhaul.connectors.http import Observe
 from backhaul.connectors.looks import NO_ANSWER, NOBODY, secret_checks
 from backhaul.connectors.subscriptions import Subscription
 from backhaul.connectors.vendor import Account, Clock, Posting
-from backhaul.findings import Check, Finding, fail, ok, unchecked
 
 
 def connect(account: Account, observe: Observe | None = None) -> Airhouse:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 
+from backhaul.connectors.findings import Check, Finding, fail, ok, unchecked, warn
 from backhaul.connectors.looks import NO_ANSWER, NO_WORD, Secret, clock_finding, here, secret_checks, skew_of, subscribed
 from backhaul.connectors.loop.answers import Webhook
 from backhaul.connectors.loop.client import LoopClient
@@ -14,7 +15,6 @@ from backhaul.connectors.loop.settings import LoopSettings
 from backhaul.connectors.subscriptions import ACTIVE, OTHER, Subscription, as_done, shown
 from backhaul.connectors.vendor import Account, Clock, Posting
 from backhaul.errors import BackhaulError, UnauthorizedError
-from backhaul.findings import Check, Finding, fail, ok, unchecked, warn
 
 # Topic (what the body holds) and trigger (when it is sent): one subscription each (docs/vendors/loop.md).
 NEEDS = (

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 
+from backhaul.connectors.findings import Check, Finding, fail, ok, unchecked, warn
 from backhaul.connectors.http import Observe
 from backhaul.connectors.looks import NO_ANSWER, NO_WORD, NOBODY, Secret, clock_finding, here, secret_checks, skew_of, subscribed
 from backhaul.connectors.masonhub.client import Callback, MasonHub
@@ -15,7 +16,6 @@ from backhaul.connectors.masonhub.settings import MasonHubSettings
 from backhaul.connectors.subscriptions import ACTIVE, OTHER, Subscription, as_done, receiver_path, shown
 from backhaul.connectors.vendor import Account, Clock, Posting
 from backhaul.errors import BackhaulError, ConfigError, UnauthorizedError
-from backhaul.findings import Check, Finding, fail, ok, unchecked, warn
 
 CALLBACK_VERSION = "2.0"  # only this one says when, and tells carrier events from the warehouse's own
 

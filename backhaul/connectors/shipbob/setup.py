@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from pydantic import SecretStr
 
 from backhaul.connectors import parse
+from backhaul.connectors.findings import Check, Finding, fail, ok, unchecked, warn
 from backhaul.connectors.http import Observe
 from backhaul.connectors.looks import NO_ANSWER, NO_WORD, NOBODY, here, secret_checks, subscribed
 from backhaul.connectors.shipbob.client import ShipBob
@@ -26,7 +27,6 @@ from backhaul.connectors.shipbob.wire import CenterWire, ChannelWire, HookOut, H
 from backhaul.connectors.subscriptions import ACTIVE, OTHER, Subscription, as_done, shown
 from backhaul.connectors.vendor import Account, Clock, Posting
 from backhaul.errors import BackhaulError, ConfigError, UnauthorizedError
-from backhaul.findings import Check, Finding, fail, ok, unchecked, warn
 
 TELLS = "return.*"
 _VENDOR = "shipbob"

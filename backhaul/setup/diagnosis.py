@@ -12,12 +12,13 @@ from functools import partial
 import httpx
 
 from backhaul.config import MerchantSettings, Settings, prefect_api_url
+from backhaul.connectors.findings import Check, Finding, fail, ok, unchecked, warn
 from backhaul.connectors.loop.vendor import LOOP
 from backhaul.connectors.registry import VENDORS
 from backhaul.connectors.subscriptions import receiver_url
 from backhaul.domain.reasons import Reasons
-from backhaul.findings import Check, Finding, fail, ok, run_checks, unchecked, warn
 from backhaul.pipeline.session import Clock, utc_now
+from backhaul.setup.checking import run_checks
 from backhaul.store.circuits import read_circuits
 from backhaul.store.engine import Store, file_of, is_known
 from backhaul.store.returns import reasons_since
