@@ -21,7 +21,8 @@ import sqlalchemy as sa
 from backhaul.errors import StoreError
 from backhaul.store.engine import BESIDE, Store, file_of, is_known
 from backhaul.store.inbox import move_in
-from backhaul.store.tables import IS_UNSENT, deliveries, metadata
+from backhaul.store.indexed import IS_UNSENT
+from backhaul.store.tables import deliveries, metadata
 from backhaul.store.types import Time
 from backhaul.store.views import drop_views
 
