@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from backhaul.cli.app import Chosen, Json, Merchant, app, settings, store
 from backhaul.cli.output import complain, print_json, print_rows, say
 from backhaul.cli.running import report_failures, run_each
+from backhaul.domain.plainly import money
+from backhaul.domain.story import decided
+from backhaul.errors import BackhaulError
+from backhaul.links import links
 from backhaul.pipeline.session import check_secrets, utc_now
 from backhaul.store import quarantine
-from backhaul.store import timeline as lives
 from backhaul.store.exceptions import settle_exceptions
+from backhaul.store.explaining import explained
 from backhaul.store.reports import all_exceptions
 from backhaul.store.runs import latest_runs
 from backhaul.store.search import Search, search
@@ -49,21 +53,27 @@ def find(words: Words, merchant: Merchant = None, as_json: Json = False) -> None
 
 
 @app.command()
-def show(words: Words, merchant: Merchant = None, as_json: Json = False) -> None:
-    """One return's whole life: versions, events, decisions with their reasons, deliveries with each attempt. Several are listed."""
+def show(
+    words: Words,
+    merchant: Merchant = None,
+    is_full: Annotated[bool, typer.Option("--full", help="Every attempt and look-up too, with run ids.")] = False,
+    as_json: Json = False,
+) -> None:
+    """One return: where it stands in a sentence, what happens next, its lines, and its whole life. Several are listed."""
     with store() as opened, opened.read() as connection:
         result = search(connection, " ".join(words), merchant)
         meant = result.only
         if meant is None:
             _list_found(result, as_json)
             return
-        entries = lives.timeline(connection, meant.merchant, meant.return_id)
-        row = lives.standing(connection, meant.merchant, meant.return_id)
-    life = {"merchant": meant.merchant, "return": row, "timeline": entries}
+        life = explained(connection, meant.merchant, meant.return_id, utc_now())
+    if life is None:  # it went between the two looks
+        raise BackhaulError(f"{meant.return_id} of {meant.merchant} is gone")
+    life["links"] = links(settings(), life)
     if as_json:
         print_json([life])
     else:
-        _print_life(life)
+        _print_life(life, is_full=is_full)
 
 
 def _list_found(result: Search, as_json: bool) -> None:
@@ -76,16 +86,39 @@ def _list_found(result: Search, as_json: bool) -> None:
         say("There are more. Say more of the name, or choose with --merchant.")
 
 
-def _print_life(one: dict) -> None:  # type: ignore[type-arg]
-    row = one["return"]
+def _print_life(life: dict[str, Any], *, is_full: bool) -> None:
+    """The sentence first, then what stands behind it."""
+    row = life["return"]
+    say(life["sentence"])
     if row is not None:
-        why = f" because of {', '.join(row['reasons'])}" if row["reasons"] else ""
-        say(f"Return {row['return_id']} of {one['merchant']}, order {row['order_name']}: {row['loop_state']} in Loop, {row['stage']}")
-        say(f"RMA {row['rma_id'] or 'none'} ({row['rma_status'] or 'not seen'}) at {row['warehouse']}; decided {row['decision']}{why}")
-        print_rows(
-            row["lines"], as_json=False, title="\nLines", columns=("line_item_id", "sku", "price", "condition", "discrepancy", "units")
-        )
-    print_rows(one["timeline"], as_json=False, title="\nTimeline", columns=("at", "what", "detail", "run_id"))
+        say(f"\nReturn {row['return_id']} of {life['merchant']}, order {row['order_name']}: {row['loop_state']} in Loop, {row['stage']}")
+        say(f"RMA {row['rma_id'] or 'none'} ({row['rma_status'] or 'not seen'}) at {row['warehouse']}")
+        if row["decision"]:
+            say(decided(row["decision"], row["reasons"]))
+        say(f"Next: {life['next']}")
+    for name, address in life["links"].items():
+        say(f"{name}: {address}")
+    _print_lines(life)
+    entries = [one for one in life["timeline"] if is_full or one["what"] != "attempt"]
+    columns = ("at", "detail", "run_id") if is_full else ("at", "said")
+    print_rows(entries, as_json=False, title="\nLife (UTC)", columns=columns)
+    if not is_full:
+        say("\nAttempts and run ids: --full")
+
+
+def _print_lines(life: dict[str, Any]) -> None:
+    rows = [
+        {
+            "sku": line["sku"],
+            "title": line["title"],
+            "reason": line["return_reason"],
+            "price": money(line["price"], life["currency"]),
+            "found": line["discrepancy"] or line["condition"],
+            "units": line["units"],
+        }
+        for line in life["lines"]
+    ]
+    print_rows(rows, as_json=False, title="\nSent back, and found", empty="no lines")
 
 
 @held.command("list")

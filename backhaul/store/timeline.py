@@ -10,17 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from backhaul.store.tables import decisions, deliveries, delivery_attempts, events, exceptions, quarantine, return_versions, returns
+from backhaul.domain import story, telling
+from backhaul.store.tables import decisions, deliveries, delivery_attempts, events, exceptions, quarantine, return_versions
 
 Entry = dict[str, Any]
 _AMOUNTS = ("return_total", "value_at_risk", "price", "discount", "tax", "refund")
-
-
-def merchants_with(connection: sa.Connection, return_id: str) -> list[str]:
-    """The merchants that have a return, or a quarantined record, with this id."""
-    found = set(connection.execute(sa.select(returns.c.merchant).where(returns.c.return_id == return_id)).scalars())
-    found |= set(connection.execute(sa.select(quarantine.c.merchant).where(quarantine.c.record_key == return_id)).scalars())
-    return sorted(found)
 
 
 def standing(connection: sa.Connection, merchant: str, return_id: str) -> dict[str, Any] | None:
@@ -52,7 +46,7 @@ def _amount(value: Any) -> Decimal:
 
 
 def timeline(connection: sa.Connection, merchant: str, return_id: str) -> list[Entry]:
-    """All that happened to a return: dicts of `at`, `what`, `detail` and `run_id`, oldest first."""
+    """All that happened to a return: dicts of `at`, `what`, `said` (plain words), `detail` and `run_id`, oldest first."""
     entries = [
         *_versions(connection, merchant, return_id),
         *_events(connection, merchant, return_id),
@@ -64,8 +58,8 @@ def timeline(connection: sa.Connection, merchant: str, return_id: str) -> list[E
     return sorted(entries, key=lambda entry: (entry["at"], entry["place"]))
 
 
-def _entry(at: datetime, place: int, what: str, detail: str, run_id: str | None, **more: Any) -> Entry:
-    return {"at": at, "place": place, "what": what, "detail": detail, "run_id": run_id, **more}
+def _entry(at: datetime, place: int, what: str, said: str, detail: str, run_id: str | None, **more: Any) -> Entry:
+    return {"at": at, "place": place, "what": what, "said": said, "detail": detail, "run_id": run_id, **more}
 
 
 def _versions(connection: sa.Connection, merchant: str, return_id: str) -> list[Entry]:
@@ -77,7 +71,8 @@ def _versions(connection: sa.Connection, merchant: str, return_id: str) -> list[
         detail = (
             f"version {row.version_no} from Loop's {row.source}: {body.get('state')}, {len(body.get('line_items') or [])} lines{changed}"
         )
-        entries.append(_entry(row.seen_at, 0, "version", detail, row.run_id, body=body))
+        said = telling.version(row.version_no, body.get("state"), len(body.get("line_items") or []))
+        entries.append(_entry(row.seen_at, 0, "version", said, detail, row.run_id, body=body))
     return entries
 
 
@@ -98,6 +93,7 @@ def _events(connection: sa.Connection, merchant: str, return_id: str) -> list[En
                 row.received_at,
                 1,
                 "event",
+                telling.event(row.source, row.topic, row.channel, row.outcome),
                 f"{row.source} told us {row.topic} by {row.channel}{occurred}{_OUTCOMES.get(row.outcome, '')}",
                 row.run_id,
                 body=json.loads(row.body),
@@ -115,7 +111,8 @@ def _decisions(connection: sa.Connection, merchant: str, return_id: str) -> list
         why = f" because of {', '.join(row.reasons)}" if row.reasons else ""
         due = f", due {row.due_at:%Y-%m-%d %H:%M}" if row.due_at else ""
         detail = f"{row.decision}{why}{due}: {units} of {row.expected_units} expected; policy {row.policy_hash}"
-        entries.append(_entry(row.assessed_at, 2, "decision", detail, row.run_id))
+        said = story.decided(row.decision, row.reasons)
+        entries.append(_entry(row.assessed_at, 2, "decision", said, detail, row.run_id))
     return entries
 
 
@@ -124,13 +121,16 @@ def _deliveries(connection: sa.Connection, merchant: str, return_id: str) -> lis
     entries = []
     for row in connection.execute(query):
         words = f": {row.message}" if row.message else ""
-        entries.append(_entry(row.created_at, 3, "delivery", f"{row.kind} is {row.state}{words}", row.run_id))
+        said = telling.delivery(row.kind, row.state, row.message)
+        entries.append(_entry(row.created_at, 3, "delivery", said, f"{row.kind} is {row.state}{words}", row.run_id))
         for attempt in connection.execute(sa.select(delivery_attempts).where(delivery_attempts.c.delivery_id == row.delivery_id)):
             answer = " ".join(part for part in (attempt.code, attempt.message) if part)
             detail = f"{row.kind}, attempt {attempt.attempt_no}: {attempt.outcome}{f' ({answer})' if answer else ''}"
-            entries.append(_entry(attempt.finished_at, 4, "attempt", detail, attempt.run_id))
+            said = f"Attempt {attempt.attempt_no}: {attempt.outcome}."
+            entries.append(_entry(attempt.finished_at, 4, "attempt", said, detail, attempt.run_id))
         if row.confirmed_at:
-            entries.append(_entry(row.confirmed_at, 5, "confirmed", f"{row.kind} was read back at the vendor", row.run_id))
+            said = telling.confirmed(row.kind)
+            entries.append(_entry(row.confirmed_at, 5, "confirmed", said, f"{row.kind} was read back at the vendor", row.run_id))
     return entries
 
 
@@ -138,9 +138,10 @@ def _exceptions(connection: sa.Connection, merchant: str, return_id: str) -> lis
     query = sa.select(exceptions).where(exceptions.c.merchant == merchant, exceptions.c.return_id == return_id)
     entries = []
     for row in connection.execute(query):
-        entries.append(_entry(row.opened_at, 6, "exception", f"{row.kind}: {row.why}. {row.remedy}", row.run_id))
+        said = f"It needs a person: {row.why}. {row.remedy}"
+        entries.append(_entry(row.opened_at, 6, "exception", said, f"{row.kind}: {row.why}. {row.remedy}", row.run_id))
         if row.resolved_at:
-            entries.append(_entry(row.resolved_at, 7, "resolved", row.kind, row.run_id))
+            entries.append(_entry(row.resolved_at, 7, "resolved", f"Settled: {row.why}.", row.kind, row.run_id))
     return entries
 
 
@@ -148,7 +149,9 @@ def _quarantine(connection: sa.Connection, merchant: str, return_id: str) -> lis
     query = sa.select(quarantine).where(quarantine.c.merchant == merchant, quarantine.c.record_key == return_id)
     entries = []
     for row in connection.execute(query):
-        entries.append(_entry(row.quarantined_at, 6, "quarantined", f"a record of {row.source}: {row.reason}", row.run_id))
+        said = f"A record of {row.source} was kept apart: {row.reason}"
+        entries.append(_entry(row.quarantined_at, 6, "quarantined", said, f"a record of {row.source}: {row.reason}", row.run_id))
         if row.released_at:
-            entries.append(_entry(row.released_at, 7, "released", f"a record of {row.source} took its place", row.run_id))
+            said = f"A record of {row.source} that passes took its place."
+            entries.append(_entry(row.released_at, 7, "released", said, f"a record of {row.source} took its place", row.run_id))
     return entries
