@@ -8,20 +8,8 @@ import sqlalchemy as sa
 
 from backhaul.domain.story import Case
 from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, RmaStage
-from backhaul.store.tables import (
-    IS_CURRENT,
-    IS_QUARANTINED,
-    IS_UNRESOLVED,
-    decisions,
-    deliveries,
-    exceptions,
-    quarantine,
-    receipt_lines,
-    receipts,
-    return_lines,
-    returns,
-    rmas,
-)
+from backhaul.store.indexed import IS_CURRENT, IS_QUARANTINED, IS_UNRESOLVED
+from backhaul.store.tables import decisions, deliveries, exceptions, quarantine, receipt_lines, receipts, return_lines, returns, rmas
 
 _ACCEPTED = (DeliveryState.ACCEPTED, DeliveryState.CONFIRMED)
 _DECIDING = {DeliveryKind.LOOP_PROCESS: DecisionKind.PROCESS, DeliveryKind.LOOP_FLAG: DecisionKind.FLAG}
