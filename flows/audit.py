@@ -12,7 +12,7 @@ from backhaul.pipeline import backfilling
 from backhaul.pipeline.reconciling import RunSummary
 from flows.recorded import recorded_run
 from tasks.actions import decide_returns, publish_summary
-from tasks.audit import audit_windows, notice_silence
+from tasks.audit import audit_windows, judge_stored, notice_silence
 
 Days = Annotated[int, Field(ge=1, le=RETURNS.max_window.days)]
 
@@ -24,5 +24,6 @@ def audit(merchant: str, days: Days = 3, config: str | None = None, trigger: str
         standing = audit_windows(session, days)
         notice_silence(session)
         decide_returns(session)
+        judge_stored(session, days)
         backfilling.conclude(session, standing)
         return publish_summary(session)

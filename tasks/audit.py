@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backhaul.pipeline import auditing, backfilling
+from backhaul.pipeline import auditing, backfilling, judging
 from backhaul.pipeline.backfilling import Work
 from backhaul.pipeline.session import Session
 from backhaul.store.windows import Scope, Standing
@@ -11,6 +11,7 @@ from tasks.steps import step
 _AT_ONCE = 2
 
 audit_window = step("audit-window", auditing.audit_window, run_name="audit-window {window.start:%Y-%m-%d}")
+judge_stored = step("judge-stored", judging.judge_stored)
 notice_silence = step("notice-silence", auditing.notice_silence)
 
 

@@ -40,10 +40,8 @@ def serve(
 
 
 def _work(config: str | None, observe: Observe) -> Work:
-    """What the worker's process does with a merchant's events: a flow run. All that takes seconds to import is loaded before the first."""
-    from backhaul.pipeline.eventing import warm_up
+    """What the worker's process does with a merchant's events: a flow run. All of it is imported before the first."""
     from flows import events, recorded
 
     recorded.observe = observe
-    warm_up()
     return lambda merchant: runner(events.handle_events)(merchant, config=config, trigger="webhook")

@@ -127,6 +127,7 @@ class ExceptionKind(StrEnum):
     OUTCOME_UNDONE = "outcome_undone"
     SILENCE = "silence"
     AUDIT_GAP = "audit_gap"
+    CHECKS_DISAGREE = "checks_disagree"
 
     @property
     def remedy(self) -> str:
@@ -156,4 +157,5 @@ REMEDIES: dict[ExceptionKind, str] = {
     ExceptionKind.OUTCOME_UNDONE: "Finish in Loop what it has not done for the customer; the exception ends once Loop shows it done.",
     ExceptionKind.SILENCE: "Check with the vendor, and with 'backhaul doctor', that its webhooks and its API still reach us.",
     ExceptionKind.AUDIT_GAP: "Run 'backhaul backfill' over the days named, then run the audit again.",
+    ExceptionKind.CHECKS_DISAGREE: "Two engines judge one rule differently: report the rule to Backhaul's developers, and keep the record.",
 }

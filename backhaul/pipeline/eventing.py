@@ -20,13 +20,10 @@ from typing import Any
 
 import msgspec
 
-from backhaul import checks
-from backhaul.connectors.frames import frame
 from backhaul.connectors.loop.normalise import normalise as normalise_returns
 from backhaul.connectors.registry import WAREHOUSES
 from backhaul.connectors.text import words
 from backhaul.connectors.vendor import Told
-from backhaul.domain import schema
 from backhaul.domain.deliveries import Seen, proven
 from backhaul.domain.words import DeliveryState, ExceptionKind, LoopState
 from backhaul.pipeline import intake, reading_back, receiving
@@ -133,15 +130,6 @@ def confirm_rmas(session: Session) -> None:
         keys = [return_id for name, return_id in accepted if name == warehouse]
         if keys:
             receiving.take_in(session, warehouse, client.find(keys))
-
-
-def warm_up() -> None:
-    """Do once what takes seconds the first time: load the suites and the engine that runs them."""
-    listed = normalise_returns([b'{"id":"0","line_items":[{"line_item_id":"0"}]}'], "list")
-    checks.validate(listed.returns, "returns", lines=listed.lines)
-    checks.validate(listed.lines, "return_lines")
-    checks.validate(frame(schema.RECEIPTS, {column: [None] for column in schema.RECEIPTS.all_columns}), "receipts")
-    checks.validate(frame(schema.RECEIPT_LINES, {column: [None] for column in schema.RECEIPT_LINES.all_columns}), "receipt_lines")
 
 
 def settle(session: Session, batch: Batch) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from backhaul import checks
 from backhaul.connectors.base import Rejected, ReturnBatch
 from backhaul.connectors.loop.endpoints import RETURNS
 from backhaul.domain import schema
@@ -17,9 +16,10 @@ from backhaul.domain.keys import content_hash
 from backhaul.domain.windows import Window
 from backhaul.errors import StructuralError
 from backhaul.pipeline.deciding import count_decided, decide_history
+from backhaul.pipeline.judging import judge, warned
 from backhaul.pipeline.session import Session
 from backhaul.pipeline.soundness import require_sound
-from backhaul.store.quarantine import Quarantined, known_quarantine, put_in_quarantine
+from backhaul.store.quarantine import Quarantined, Warned, known_quarantine, put_in_quarantine
 from backhaul.store.records import LISTED, ReturnRecord, make_records
 from backhaul.store.returns import known_returns, load_returns, read_back
 from backhaul.store.watermarks import move_watermark
@@ -57,7 +57,7 @@ class Intake:
         self.frames: tuple[pd.DataFrame, pd.DataFrame] | None = None  # the records' own, where all that came is news
         self.behind: set[str] = set()  # returns whose records are no news, but tell columns that the store does not have of them
         self.bad: list[Quarantined] = []
-        self.warnings: dict[str, list[tuple[str, str, str, str]]] = {}
+        self.warnings: dict[str, list[Warned]] = {}
         self.pull: Pull | None = None  # what this is a batch of
 
 
@@ -109,8 +109,8 @@ def _run_suites(session: Session, intake: Intake) -> None:
     owners = [place for place, record in enumerate(intake.records) for _ in record.lines]
     broken: defaultdict[int, dict[str, str]] = defaultdict(dict)
     reports = (
-        ("returns", checks.validate(frames[0], "returns", lines=frames[1]), range(len(intake.records))),
-        ("return_lines", checks.validate(frames[1], "return_lines"), owners),
+        ("returns", judge(session, frames[0], "returns", lines=frames[1]), range(len(intake.records))),
+        ("return_lines", judge(session, frames[1], "return_lines"), owners),
     )
     for table, report, owner in reports:
         if report.structural:
@@ -120,8 +120,8 @@ def _run_suites(session: Session, intake: Intake) -> None:
             if failure.severity == "critical":
                 broken[place][failure.rule] = failure.description
             else:
-                found = intake.warnings.setdefault(intake.records[place].return_id, [])
-                found.append((table, failure.rule, failure.severity, failure.description))
+                return_id = intake.records[place].return_id
+                intake.warnings.setdefault(return_id, []).append(warned(table, return_id, failure))
     intake.bad += [_quarantined(intake.records[place], rules) for place, rules in sorted(broken.items())]
     intake.records = [record for place, record in enumerate(intake.records) if place not in broken]
 

@@ -17,12 +17,13 @@ from backhaul.domain import schema
 from backhaul.domain.keys import content_hash
 from backhaul.domain.words import ExceptionKind
 from backhaul.errors import PermanentVendorError, StructuralError, UnauthorizedError
+from backhaul.pipeline.judging import judge, warned
 from backhaul.pipeline.session import Session
 from backhaul.pipeline.soundness import require_sound
 from backhaul.store import events, polls
 from backhaul.store.exceptions import raise_exception, resolve_exception
 from backhaul.store.polls import Scan
-from backhaul.store.quarantine import Quarantined, known_quarantine, put_in_quarantine, write_warnings
+from backhaul.store.quarantine import Quarantined, Warned, known_quarantine, put_in_quarantine, write_warnings
 from backhaul.store.receipts import ReceiptRecord, known_rmas, load_receipts, make_record
 from backhaul.store.returns import mark_due
 from backhaul.store.transaction import Transaction
@@ -148,9 +149,7 @@ def _next_set(sets: list[list[Sequence[Any]]], row: Sequence[Any]) -> list[Seque
     return sets.pop(0) if sets and row[_HAS_LINES] else []
 
 
-def _check(
-    session: Session, news: Sequence[ReceiptRecord]
-) -> tuple[list[ReceiptRecord], list[Quarantined], list[tuple[str, str, str, str, str]]]:
+def _check(session: Session, news: Sequence[ReceiptRecord]) -> tuple[list[ReceiptRecord], list[Quarantined], list[Warned]]:
     if not news:
         return [], [], []
     owners = [place for place, record in enumerate(news) for _ in record.lines]
@@ -163,16 +162,16 @@ def _check(
         ),
     )
     broken: defaultdict[int, dict[str, str]] = defaultdict(dict)
-    warnings: list[tuple[str, str, str, str, str]] = []
+    warnings: list[Warned] = []
     for table, frame, owner in frames:
-        report = checks.validate(frame, table)
+        report = judge(session, frame, table)
         if report.structural:
             raise StructuralError(f"{session.merchant}: {report.structural[0]}; no receipt of this poll was loaded")
         for failure in report.failures:
             if failure.severity == "critical":
                 broken[owner[failure.row]][failure.rule] = failure.description
             else:
-                warnings.append((table, news[owner[failure.row]].rma_key, failure.rule, failure.severity, failure.description))
+                warnings.append(warned(table, news[owner[failure.row]].rma_key, failure))
     good = [record for place, record in enumerate(news) if place not in broken]
     bad = [
         Quarantined(

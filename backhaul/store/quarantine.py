@@ -13,6 +13,8 @@ from backhaul.store.indexed import IS_QUARANTINED
 from backhaul.store.tables import check_results, quarantine
 from backhaul.store.transaction import Transaction
 
+Warned = tuple[str, str, str, str, str, str]  # table, record key, rule, severity, description, and the engine that judged
+
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
@@ -101,7 +103,7 @@ def release(tx: Transaction, source: str, record_keys: Sequence[str]) -> None:
         tx.connection.execute(sa.update(quarantine).where(quarantine.c.quarantine_id.in_(over)).values(released_at=tx.now))
 
 
-def write_warnings(tx: Transaction, warnings: Sequence[tuple[str, str, str, str, str]]) -> None:
-    """Keep what broke a rule that is no critical one: table, record key, rule, severity and description of each."""
-    columns = ("merchant", "table_name", "record_key", "rule", "severity", "description", "found_at", "run_id")
+def write_warnings(tx: Transaction, warnings: Sequence[Warned]) -> None:
+    """Keep what broke a rule and is in the tables nevertheless. What is known already keeps its time."""
+    columns = ("merchant", "table_name", "record_key", "rule", "severity", "description", "engine", "found_at", "run_id")
     bulk.insert(tx.connection, check_results, columns, [(tx.merchant, *warning, tx.now, tx.run_id) for warning in warnings])

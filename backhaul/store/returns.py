@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from backhaul.domain import schema
 from backhaul.domain.windows import Window
 from backhaul.store import bulk
-from backhaul.store.quarantine import release, write_warnings
+from backhaul.store.quarantine import Warned, release, write_warnings
 from backhaul.store.records import Known, ReturnRecord, is_later, make_records
 from backhaul.store.tables import check_results, return_lines, return_versions, returns
 from backhaul.store.transaction import Transaction
@@ -117,14 +117,13 @@ def load_returns(
     source: str,
     is_history: bool,
     warehouse_for: Callable[[str | None], str],
-    warnings: Mapping[str, Sequence[tuple[str, str, str, str]]],
+    warnings: Mapping[str, Sequence[Warned]],
 ) -> Loaded:
     """Take in the records that are news, in the caller's transaction.
 
     Each gets a version if it is one, its lines replaced, its earlier quarantine released, and is marked due for a decision; but for
     history that was never seen before, which the caller decides in the same transaction. A row that is only behind, for columns that were
-    added, is brought up to date and nothing else. `warnings` maps a return id to (table, record key, rule, severity and description) of
-    the warnings it raised.
+    added, is brought up to date and nothing else. `warnings` maps a return id to the warnings it raised.
     """
     newest = {record.return_id: record for record in records}  # where one comes twice, the later one counts
     known = known_returns(tx.connection, tx.merchant, list(newest))
@@ -177,13 +176,13 @@ def _write_warnings(
     tx: Transaction,
     return_ids: Sequence[str],
     known: Mapping[str, Known],
-    warnings: Mapping[str, Sequence[tuple[str, str, str, str]]],
+    warnings: Mapping[str, Sequence[Warned]],
 ) -> None:
     seen_before = [i for i in return_ids if i in known]
     if seen_before:
         stale = bulk.one_of(tx.connection, check_results.c.record_key, seen_before)
         tx.connection.execute(sa.delete(check_results).where(check_results.c.merchant == tx.merchant, stale))
-    write_warnings(tx, [(table, i, rule, severity, words) for i in return_ids for table, rule, severity, words in warnings.get(i, ())])
+    write_warnings(tx, [warned for i in return_ids for warned in warnings.get(i, ())])
 
 
 def mark_due(tx: Transaction, return_ids: Sequence[str]) -> None:

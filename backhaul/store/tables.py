@@ -348,6 +348,12 @@ check_results = Table(
     Column("rule", Text, primary_key=True),
     Column("severity", Text, nullable=False),
     Column("description", Text, nullable=False),
+    Column(
+        "engine",
+        Text,
+        nullable=False,
+        comment="Who judged: compiled (the suite's rules as numpy), or great_expectations (nightly, or where a rule is not compiled).",
+    ),
     Column("found_at", Time, nullable=False),
     Column("run_id", Text, nullable=False),
 )

@@ -21,11 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from backhaul import checks, config
+from backhaul import config
 from backhaul.connectors import http
 from backhaul.domain import backoff
 from backhaul.pipeline import backfilling, delivering
@@ -258,29 +257,9 @@ def ground_on(store_url: str, folder: Path) -> Iterator[Ground]:
         patch.setattr(backfilling, "_WAITS", (0.0,) * len(backfilling._WAITS))
         patch.setattr(door, "_STORE_PATIENCE", 0.5)
         patch.setattr(ssl, "create_default_context", lru_cache(ssl.create_default_context))  # loopback needs none, and each costs 30 ms
-        patch.setattr(checks, "_failed", remembered(checks._failed))
         yield ground
     sys.setswitchinterval(interval)
     ground.close()
-
-
-def remembered(failed: Callable[[pd.DataFrame, Any], list[Any]]) -> Callable[[pd.DataFrame, Any], list[Any]]:
-    """Great Expectations' own answers, asked for once for frames that no rule can tell apart: times count by their order in a row."""
-    known: dict[Any, list[Any]] = {}
-
-    def answer(checked: pd.DataFrame, table: Any) -> list[Any]:
-        rows = checked.to_numpy(dtype=object).tolist()
-        key = (table, tuple(checked.columns), repr([_ranked(row) for row in rows]))
-        if key not in known:
-            known[key] = failed(checked, table)
-        return known[key]
-
-    return answer
-
-
-def _ranked(row: Sequence[Any]) -> list[Any]:
-    times = sorted({value for value in row if isinstance(value, datetime)})
-    return [f"time {times.index(value)}" if isinstance(value, datetime) else value for value in row]
 
 
 def moment(value: Any) -> datetime:

@@ -149,7 +149,7 @@ def test_the_wheel_carries_the_suites_beside_the_package(tmp_path: Path) -> None
     (wheel,) = tmp_path.glob("*.whl")
     names = set(ZipFile(wheel).namelist())
     assert {f"expectations/{file.name}" for file in SUITE_FILES} <= names
-    assert {"backhaul/checks.py", "flows/__init__.py", "tasks/__init__.py"} <= names
+    assert {"backhaul/checks/__init__.py", "flows/__init__.py", "tasks/__init__.py"} <= names
 
 
 def test_make_lists_every_target_that_people_use() -> None:

@@ -85,6 +85,8 @@ def test_a_store_of_the_version_before_is_carried_over(store_url: str) -> None:
         processes = connection.execute(sa.text("SELECT return_id FROM deliveries WHERE outcomes_at IS NOT NULL")).scalars().all()
         loaded = connection.execute(sa.text("SELECT loop_state, facts_hash, is_finished FROM returns")).all()
         connection.execute(sa.text("SELECT * FROM recon_daily")).all()
+        judged = connection.execute(sa.text("SELECT rule, engine FROM check_results")).all()
+    assert [tuple(row) for row in judged] == [("RET-010", "great_expectations")]
     assert [tuple(row) for row in reasons] == [("1", "zu gross"), ("2", "too small"), ("3", None)]
     assert processes == ["done"]  # one that is under way is followed, one that was over before is not
     assert [tuple(row) for row in loaded] == [("open", None, None)]
@@ -95,7 +97,7 @@ def _populate(store: Store) -> None:
     """Rows as the version before wrote them: by its own columns."""
     old = sa.MetaData()
     with store.write() as connection:
-        old.reflect(connection, only=["returns", "return_lines", "deliveries"])
+        old.reflect(connection, only=["returns", "return_lines", "deliveries", "check_results"])
         head = {"merchant": "acme", "return_id": "1", "run_id": "run", "warehouse": "masonhub", "content_hash": "x", "version_no": 1}
         state = {"loop_state": "open", "first_state": "open", "is_history": False, "is_due": False}
         times = {"first_seen_at": _stored(store), "loaded_at": _stored(store)}
@@ -108,6 +110,10 @@ def _populate(store: Store) -> None:
             rest = {"warehouse": "masonhub", "attempts": 1, "is_uncertain": False, "next_attempt_at": _stored(store), "run_id": "run"}
             done = {"created_at": _stored(store), "confirmed_at": _stored(store) if state_now == "confirmed" else None}
             connection.execute(sa.insert(old.tables["deliveries"]).values(owed | rest | done))
+        found = {"table_name": "returns", "record_key": "1", "rule": "RET-010", "severity": "warning", "description": "no currency"}
+        connection.execute(
+            sa.insert(old.tables["check_results"]).values(found | {"merchant": "acme", "found_at": _stored(store), "run_id": "run"})
+        )
 
 
 def _stored(store: Store) -> object:
