@@ -24,6 +24,7 @@ from backhaul.store.engine import Store
 from backhaul.store.reasons import replace_reasons, stored_reasons
 from backhaul.store.runs import Run, kept_to_its_end, start_run
 from backhaul.store.transaction import Transaction
+from backhaul.store.whereabouts import settle_whereabouts
 
 Clock = Callable[[], datetime]
 
@@ -67,7 +68,9 @@ class Session:
         One that is not `alone` waits for no other: leases are taken and renewed so.
         """
         with self.store.write(self.merchant if alone else None) as connection:
-            yield Transaction(connection, self.merchant, self.run.run_id, self.clock())
+            tx = Transaction(connection, self.merchant, self.run.run_id, self.clock())
+            yield tx
+            settle_whereabouts(tx)
 
     def client(self, warehouse: str) -> Warehouse:
         """The client of one of the merchant's warehouses. Raises TransientVendorError where its results come by file."""

@@ -42,6 +42,7 @@ def write_plans(tx: Transaction, planned: Sequence[tuple[ReturnFacts, Plan]], po
     for facts, plan in planned:
         _write_deliveries(tx, facts, plan)
     _write_exceptions(tx, planned)
+    tx.move(facts.return_id for facts, _ in planned)
 
 
 def _says_more(facts: ReturnFacts, plan: Plan) -> bool:

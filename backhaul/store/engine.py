@@ -49,8 +49,8 @@ class Store:
         with _named_errors(), self.engine.connect() as connection:
             connection = connection.execution_options(is_writer=True)
             with connection.begin():
-                if lock is not None and not self.is_sqlite:
-                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": lock})
+                if lock is not None:
+                    wait_for_lock(connection, lock)
                 yield connection
                 reach("store.committing")
             reach("store.committed")
@@ -107,6 +107,12 @@ class Store:
 def is_known(revision: str) -> bool:
     """Whether a schema is one that this program has made, or can carry over; if not, a newer one made it."""
     return revision in {script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()}
+
+
+def wait_for_lock(connection: sa.Connection, name: str) -> None:
+    """Be the only writer of a name (a merchant) until the transaction ends. On SQLite, where there is one writer, that is so already."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
 
 
 def file_of(url: str) -> Path | None:

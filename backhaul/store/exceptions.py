@@ -8,8 +8,10 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from backhaul.domain.words import ExceptionKind
+from backhaul.store.engine import wait_for_lock
 from backhaul.store.tables import exceptions
 from backhaul.store.transaction import Transaction
+from backhaul.store.whereabouts import refresh
 
 
 def replace_open(tx: Transaction, kind: ExceptionKind, found: Mapping[str, tuple[str, str]]) -> None:
@@ -28,6 +30,8 @@ def raise_exception(tx: Transaction, kind: ExceptionKind, subject: str, why: str
     same = (exceptions.c.merchant == tx.merchant) & (exceptions.c.kind == kind.value) & (exceptions.c.subject == subject)
     query = sa.select(exceptions.c.why, exceptions.c.resolved_at, exceptions.c.is_settled).where(same)
     before = tx.connection.execute(query).one_or_none()
+    if before is None or before.resolved_at is not None:
+        tx.move([return_id])
     if before is None:
         key = {"merchant": tx.merchant, "kind": kind.value, "subject": subject, "return_id": return_id}
         rest = {"why": why, "remedy": kind.remedy, "opened_at": tx.now, "is_settled": False, "run_id": tx.run_id}
@@ -45,7 +49,8 @@ def resolve_exception(tx: Transaction, kind: ExceptionKind | None, subject: str)
     about = (exceptions.c.merchant == tx.merchant) & (exceptions.c.subject == subject) & exceptions.c.resolved_at.is_(None)
     if kind is not None:
         about &= exceptions.c.kind == kind.value
-    tx.connection.execute(sa.update(exceptions).where(about).values(resolved_at=tx.now))
+    over = sa.update(exceptions).where(about).values(resolved_at=tx.now).returning(exceptions.c.return_id)
+    tx.move(tx.connection.execute(over).scalars())
 
 
 def open_subjects(connection: sa.Connection, merchant: str, *kinds: ExceptionKind, why: str | None = None) -> set[str]:
@@ -65,6 +70,13 @@ def settle_exceptions(
         about &= exceptions.c.merchant == merchant
     if kind is not None:
         about &= exceptions.c.kind == kind
+    for owner in sorted(set(connection.execute(sa.select(exceptions.c.merchant).where(about)).scalars())):
+        wait_for_lock(connection, owner)
     settled = sa.update(exceptions).where(about).values(resolved_at=now, is_settled=True)
-    rows = connection.execute(settled.returning(exceptions.c.merchant, exceptions.c.kind, exceptions.c.subject))
-    return sorted((dict(row._mapping) for row in rows), key=lambda row: (row["merchant"], row["kind"], row["subject"]))
+    columns = (exceptions.c.merchant, exceptions.c.kind, exceptions.c.subject, exceptions.c.return_id)
+    rows = connection.execute(settled.returning(*columns)).all()
+    for row in rows:
+        if row.return_id is not None:
+            refresh(connection, row.merchant, [row.return_id])
+    ordered = sorted(rows, key=lambda row: (row.merchant, row.kind, row.subject))
+    return [{"merchant": row.merchant, "kind": row.kind, "subject": row.subject} for row in ordered]

@@ -29,7 +29,9 @@ from backhaul.store.processes import is_gone, this_process
 from backhaul.store.tables import deliveries, delivery_attempts
 from backhaul.store.transaction import Transaction
 from backhaul.store.types import Time
+from backhaul.store.whereabouts import SEEN_KINDS
 
+_UNNOTICED = (domain.CLAIM, domain.TRY_LATER)  # a call is owed before and after: the return stands where it stood
 _SENDING, _PENDING = DeliveryState.SENDING.value, DeliveryState.PENDING.value
 
 
@@ -201,6 +203,7 @@ def enqueue(
     values |= {"warehouse": warehouse, "payload": payload, "waits_for": waits_for, "attempts": 0, "is_uncertain": False}
     values |= {"owed_since": tx.now, "next_attempt_at": tx.now, "created_at": tx.now, "run_id": tx.run_id}
     reach("delivery.enqueued")
+    tx.move([return_id])
     return int(tx.connection.execute(sa.insert(deliveries).values(values).returning(deliveries.c.delivery_id)).scalar_one())
 
 
@@ -252,6 +255,8 @@ def _move(
     if transition.target is DeliveryState.CONFIRMED:
         wanted |= {"confirmed_at": tx.now, "is_uncertain": False}
     moved = tx.connection.execute(sa.update(deliveries).where(*where).values(wanted).returning(deliveries)).all()
+    if transition not in _UNNOTICED:
+        tx.move(row.return_id for row in moved if row.kind in SEEN_KINDS)
     if transition.target in (*domain.THROUGH, DeliveryState.SUPERSEDED):
         for row in moved:
             resolve_exception(tx, None, f"{row.kind}:{row.return_id}")

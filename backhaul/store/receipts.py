@@ -127,6 +127,7 @@ def _write_rmas(tx: Transaction, warehouse: str, taken: Sequence[ReceiptRecord],
     bulk.delete(tx.connection, receipt_lines, tx.merchant, "rma_key", [record.rma_key for record in whole])
     lines = [(tx.merchant, *line[: len(_LINE_COLUMNS)]) for record in whole for line in record.lines]
     bulk.upsert(tx.connection, receipt_lines, ("merchant", *_LINE_COLUMNS), lines)
+    tx.move(record.rma_key for record in taken)
 
 
 def _weight(record: ReceiptRecord) -> tuple[bool, tuple[datetime, int]]:

@@ -153,6 +153,7 @@ def load_returns(
     ids = [record.return_id for record in news]
     _write_warnings(tx, ids, known, warnings)
     release(tx, "loop", ids)
+    tx.move(record.return_id for record in news + behind)
     return Loaded(len(news), first)
 
 

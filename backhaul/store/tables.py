@@ -69,6 +69,7 @@ returns = Table(
     indexed.BY_RETURN.index(),
     indexed.BY_ORDER.index(),
     indexed.BY_TRACKING.index(),
+    Index("ix_returns_updated", "merchant", "updated_at"),
 )
 
 return_lines = Table("return_lines", metadata, _merchant(), *_from_frame(schema.RETURN_LINES), indexed.BY_SKU.index())
@@ -91,6 +92,17 @@ _RMA_FIELDS = (
     *("package_id", "return_type", "manifest_id", "version", "as_of"),
 )
 _RECEIPT_FIELDS = ("return_id", "event_status", "as_of", "delivered_at", "received_at", "closed_at")
+
+whereabouts = Table(
+    "whereabouts",
+    metadata,
+    _merchant(),
+    Column("return_id", Text, primary_key=True),
+    Column("stage", Text, nullable=False, comment="How far the return has come (recon_returns)."),
+    Column("waits_for", Text, comment="What it waits for; null when it waits for nothing."),
+    Column("value_at_risk", Money, nullable=False, comment="In the return's currency."),
+    Index("ix_whereabouts_stage", "merchant", "stage"),
+)
 
 rmas = Table(
     "rmas",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from backhaul.store.whereabouts import differences
 from tests.chaos.ground import Account, moment
 
 # Vendors' operations by the kind of delivery that owes them, as the journal names them at either warehouse.
@@ -43,7 +44,10 @@ _SECONDS = timedelta(seconds=1)
 
 def check(account: Account) -> list[str]:
     """Every breach, in words; empty when all invariants hold."""
-    return [*_announced(account), *_processed(account), *_written(account), *_counted(account), *_watermark(account), *_at_rest(account)]
+    return [
+        *(*_announced(account), *_processed(account), *_written(account), *_counted(account)),
+        *(*_watermark(account), *_at_rest(account), *_whereabouts(account)),
+    ]
 
 
 def _announced(account: Account) -> Iterator[str]:
@@ -181,6 +185,13 @@ def _at_rest(account: Account) -> Iterator[str]:
 
 def _ended(account: Account) -> set[str]:
     return {str(item.id) for item in account.loop if item.state in ("closed", "cancelled", "expired")}
+
+
+def _whereabouts(account: Account) -> Iterator[str]:
+    """What is kept of where each return stands is what its facts come to."""
+    with account.store.read() as connection:
+        for one in differences(connection, account.merchant):
+            yield f"return {one.return_id} stands at {one.true}, and what is kept is {one.stored}"
 
 
 def digest(account: Account) -> dict[str, Any]:

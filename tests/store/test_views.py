@@ -13,6 +13,7 @@ from backhaul.store.exceptions import raise_exception
 from backhaul.store.indexed import IS_FOLLOWED
 from backhaul.store.tables import decisions, deliveries, matches, reason_codes, receipts, return_lines, returns
 from backhaul.store.transaction import Transaction
+from backhaul.store.whereabouts import refresh
 
 NOW = datetime.now(UTC)
 COUNTS = ("available", "damaged", "pending", "missing", "awaited", "unverifiable")
@@ -59,6 +60,8 @@ def put_receipt(store: Store, return_id: str, received_at: datetime | None) -> N
 
 
 def row_of(store: Store, view: str, return_id: str) -> dict[str, object]:
+    with store.write() as connection:
+        refresh(connection, "acme", [return_id])  # what was put in by hand told nobody
     with store.read() as connection:
         found = connection.execute(sa.text(f"SELECT * FROM {view} WHERE return_id = :id"), {"id": return_id}).mappings()
         return dict(found.one())
@@ -108,6 +111,27 @@ def test_a_refused_note_does_not_hide_that_the_return_is_flagged(store: Store) -
     with store.write() as connection:
         raise_exception(Transaction(connection, "acme", "run", NOW), ExceptionKind.DELIVERY_REFUSED, "loop.note:1", "why", "1")
     assert row_of(store, "recon_returns", "1")["stage"] == "flagged"
+
+
+def test_a_return_tells_its_parcel_its_times_and_its_refund(store: Store) -> None:
+    put_return(store, "1", ["available"], decision="process", state="closed")
+    put_delivery(store, "loop.process", "1", "confirmed")
+    put_receipt(store, "1", NOW - timedelta(hours=2))
+    with store.write() as connection:
+        values = {"tracking_number": "1Z-EXAMPLE", "refund": Decimal("9.30")}
+        connection.execute(sa.update(returns).values(values))
+        connection.execute(sa.update(deliveries).values(confirmed_at=NOW - timedelta(hours=1)))
+    row = row_of(store, "recon_returns", "1")
+    assert (row["tracking_number"], Decimal(str(row["refund"])), row["waits_for"]) == ("1Z-EXAMPLE", Decimal("9.3"), None)
+    hours = [_time(row[name]) - NOW for name in ("received_at", "processed_at")]
+    assert hours == [timedelta(hours=-2), timedelta(hours=-1)]
+    with store.write() as connection:
+        connection.execute(sa.update(returns).values(return_processed_at=NOW))
+    assert _time(row_of(store, "recon_returns", "1")["processed_at"]) == NOW  # Loop's own time, once it gives one
+
+
+def _time(value: object) -> datetime:
+    return value.astimezone(UTC) if isinstance(value, datetime) else datetime.fromisoformat(str(value))
 
 
 def test_the_two_lists_of_finance(store: Store) -> None:

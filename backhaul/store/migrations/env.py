@@ -1,9 +1,10 @@
-"""Alembic's entry: runs the migrations on the engine it is handed, then makes the views anew from `views/*.sql`."""
+"""Alembic's entry: runs the migrations on the engine it is handed, then makes the views anew, and what they read that is kept by rule."""
 
 from alembic import context
 
 from backhaul.store.tables import metadata
 from backhaul.store.views import create_views, drop_views
+from backhaul.store.whereabouts import fill_missing
 
 engine = context.config.attributes["engine"]
 with engine.connect().execution_options(is_writer=True) as connection:
@@ -13,4 +14,5 @@ with engine.connect().execution_options(is_writer=True) as connection:
         context.run_migrations()
         if context.get_context().get_current_revision() == context.get_head_revision():  # views are of the newest schema alone
             create_views(connection)
+            fill_missing(connection)
     connection.commit()

@@ -27,36 +27,18 @@ SELECT
         WHEN 'flag' THEN flagging.state
         ELSE coalesce(nullif(processing.state, 'superseded'), nullif(flagging.state, 'superseded'), processing.state, flagging.state)
     END AS delivery_state,
-    CASE
-        WHEN r.is_history THEN 'history'
-        WHEN EXISTS (
-            SELECT 1 FROM exceptions e
-            WHERE e.merchant = r.merchant AND e.return_id = r.return_id AND e.resolved_at IS NULL
-              AND e.subject <> 'loop.note:' || r.return_id  -- a note that is refused holds nothing up
-              AND e.kind IN ('rma_refused', 'unverifiable', 'receipt_quarantined', 'delivery_refused',
-                             'delivery_failed', 'delivery_dead', 'delivery_stuck', 'delivery_blocked', 'rma_not_found',
-                             'process_unconfirmed')
-        ) THEN 'exception'
-        WHEN d.decision = 'process' AND processing.state = 'confirmed' THEN 'processed'
-        WHEN d.decision = 'flag' AND flagging.state IN ('accepted', 'confirmed') THEN 'flagged'
-        WHEN d.decision = 'skip' OR r.loop_state IN ('closed', 'cancelled', 'expired') THEN 'ended'
-        WHEN d.decision IN ('process', 'flag') THEN 'decided'
-        WHEN d.decision = 'hold' THEN 'held'
-        WHEN m.rma_stage = 'receiving' OR d.available_units + d.damaged_units + d.pending_units > 0 THEN 'receiving'
-        WHEN m.rma_key IS NOT NULL OR announced.state IN ('accepted', 'confirmed') THEN 'announced'
-        ELSE 'unannounced'
-    END AS stage,
+    w.stage,
     CAST({{ days("r.created_at", now()) }} AS INTEGER) AS age_days,
-    {% filter money %}(
-        SELECT coalesce(sum(coalesce(l.price, 0) - coalesce(l.discount, 0) + coalesce(l.tax, 0)), 0)
-        FROM matches x
-        JOIN return_lines l ON l.merchant = x.merchant AND l.return_id = x.return_id AND l.line_item_id = x.line_item_id
-        WHERE x.merchant = r.merchant AND x.return_id = r.return_id
-          AND (x.condition IN ('damaged', 'missing', 'unverifiable') OR (x.condition = 'awaited' AND r.is_paid))
-    ){% endfilter %} AS value_at_risk
+    w.value_at_risk,
+    r.tracking_number,
+    c.received_at,
+    coalesce(r.return_processed_at, processing.confirmed_at) AS processed_at,
+    r.refund,
+    w.waits_for
 FROM returns r
+LEFT JOIN whereabouts w ON w.merchant = r.merchant AND w.return_id = r.return_id
 LEFT JOIN rmas m ON m.merchant = r.merchant AND m.rma_key = r.return_id
+LEFT JOIN receipts c ON c.merchant = r.merchant AND c.rma_key = r.return_id
 LEFT JOIN decisions d ON d.merchant = r.merchant AND d.return_id = r.return_id AND d.is_current
 LEFT JOIN deliveries processing ON processing.merchant = r.merchant AND processing.effect_key = 'loop.process:' || r.return_id
 LEFT JOIN deliveries flagging ON flagging.merchant = r.merchant AND flagging.effect_key = 'loop.flag:' || r.return_id
-LEFT JOIN deliveries announced ON announced.merchant = r.merchant AND announced.effect_key = 'rma.create:' || r.return_id

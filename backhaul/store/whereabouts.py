@@ -1,0 +1,172 @@
+"""Where each return stands, kept beside the facts that it follows from: the only writer of `whereabouts`.
+
+Whatever writes a return, its RMA, its decision, a delivery or an exception calls `Transaction.move`; `settle_whereabouts` works out what
+that comes to when the transaction ends, by `domain/whereabouts.py`, and writes what is new. So a view reads a column where it would have
+to look into six tables, and the column cannot be behind: it is written by the transaction that changes what it says.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from backhaul.domain.keys import effect_key
+from backhaul.domain.whereabouts import STOPPING, Amounts, Call, Known, awaited_by, stage_of, value_at_risk
+from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, LineOutcome, LoopState, RmaStage
+from backhaul.store import bulk
+from backhaul.store.indexed import IS_CURRENT
+from backhaul.store.tables import decisions, deliveries, exceptions, matches, receipts, return_lines, returns, rmas, whereabouts
+from backhaul.store.transaction import Transaction
+
+SEEN_KINDS = (DeliveryKind.RMA_CREATE, DeliveryKind.LOOP_FLAG, DeliveryKind.LOOP_PROCESS)
+"""The deliveries that whereabouts follow from; of any other, nothing needs to be moved."""
+
+_DELIVERED = "delivered"  # the carrier's word, as Loop passes it on
+_AT_ONCE = 5_000
+_COLUMNS = ("merchant", "return_id", "stage", "waits_for", "value_at_risk")
+_AT_RISK = [LineOutcome.DAMAGED.value, LineOutcome.MISSING.value, LineOutcome.UNVERIFIABLE.value, LineOutcome.AWAITED.value]
+_OUTCOMES = {outcome.value: outcome for outcome in LineOutcome}
+
+
+class Whereabouts(NamedTuple):
+    """Where a return stands, as it is stored. Money is in the return's currency."""
+
+    stage: str
+    waits_for: str | None
+    value_at_risk: Decimal
+
+
+class Difference(NamedTuple):
+    """A return whose stored whereabouts are not what its facts come to; `stored` is None where nothing is kept of it."""
+
+    merchant: str
+    return_id: str
+    stored: Whereabouts | None
+    true: Whereabouts
+
+
+def settle_whereabouts(tx: Transaction) -> None:
+    """Write where the returns stand that the transaction has moved. The last thing that it does."""
+    if tx.moved:
+        refresh(tx.connection, tx.merchant, sorted(tx.moved))
+        tx.moved.clear()
+
+
+def refresh(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> int:
+    """Write where these returns stand, as far as that is new; returns how many it was new of."""
+    written = 0
+    for start in range(0, len(return_ids), _AT_ONCE):
+        found = list(_differences(connection, merchant, return_ids[start : start + _AT_ONCE]))
+        rows = [(merchant, one.return_id, *one.true) for one in found]
+        bulk.upsert(connection, whereabouts, _COLUMNS, rows, is_new=all(one.stored is None for one in found))
+        written += len(rows)
+    return written
+
+
+def fill_missing(connection: sa.Connection) -> int:
+    """Write where the returns stand of which nothing is kept, after a migration; returns how many there were."""
+    same = (whereabouts.c.merchant == returns.c.merchant) & (whereabouts.c.return_id == returns.c.return_id)
+    query = sa.select(returns.c.merchant, returns.c.return_id).outerjoin(whereabouts, same).where(whereabouts.c.return_id.is_(None))
+    missing: defaultdict[str, list[str]] = defaultdict(list)
+    for merchant, return_id in connection.execute(query):
+        missing[merchant].append(return_id)
+    return sum(refresh(connection, merchant, sorted(ids)) for merchant, ids in missing.items())
+
+
+def differences(connection: sa.Connection, merchant: str) -> Iterator[Difference]:
+    """Every return of a merchant whose stored whereabouts are not what its facts come to, in id order, `_AT_ONCE` read at a time."""
+    after = ""
+    while True:
+        query = sa.select(returns.c.return_id).where(returns.c.merchant == merchant, returns.c.return_id > after)
+        ids = list(connection.execute(query.order_by(returns.c.return_id).limit(_AT_ONCE)).scalars())
+        if not ids:
+            return
+        yield from _differences(connection, merchant, ids)
+        after = ids[-1]
+
+
+def _differences(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> Iterator[Difference]:
+    heads = list(bulk.select_by_keys(connection, _heads(merchant), returns.c.return_id, return_ids))
+    stopped = {row.return_id for row in bulk.select_by_keys(connection, _stopped(merchant), exceptions.c.return_id, return_ids)}
+    lines: defaultdict[str, list[Amounts]] = defaultdict(list)
+    for return_id, condition, *amounts in bulk.select_by_keys(connection, _lines(merchant), matches.c.return_id, return_ids):
+        lines[return_id].append((_OUTCOMES[condition], *amounts))
+    for row in heads:
+        known = _known(row, row.return_id in stopped)
+        stage = stage_of(known)
+        true = Whereabouts(stage.value, awaited_by(stage, known), value_at_risk(lines[row.return_id], is_paid=bool(row.is_paid)))
+        stored = None if row.stage is None else Whereabouts(row.stage, row.waits_for, row.value_at_risk)
+        if stored != true:
+            yield Difference(merchant, row.return_id, stored, true)
+
+
+def _heads(merchant: str) -> sa.Select[Any]:
+    """What is known of a return, and what is stored of its whereabouts, but for exceptions and money."""
+    create, flag, process = (deliveries.alias(kind.name.lower()) for kind in SEEN_KINDS)
+    parcel = (returns.c.label_status == _DELIVERED) | receipts.c.delivered_at.is_not(None)
+    counted = decisions.c.available_units + decisions.c.damaged_units + decisions.c.pending_units
+    query = (
+        sa.select(returns.c.return_id, returns.c.loop_state, returns.c.is_history, returns.c.is_paid)
+        .add_columns(rmas.c.rma_key, rmas.c.rma_stage, sa.func.coalesce(parcel, sa.false()).label("is_delivered"))
+        .add_columns(decisions.c.decision, decisions.c.reasons, sa.func.coalesce(counted, 0).label("counted_units"))
+        .add_columns(create.c.state.label("create_state"), create.c.held_by.label("create_held_by"))
+        .add_columns(flag.c.state.label("flag_state"), flag.c.held_by.label("flag_held_by"))
+        .add_columns(process.c.state.label("process_state"), process.c.held_by.label("process_held_by"))
+        .add_columns(whereabouts.c.stage, whereabouts.c.waits_for, whereabouts.c.value_at_risk)
+        .select_from(returns)
+        .where(returns.c.merchant == merchant)
+    )
+    for table, key in ((rmas, rmas.c.rma_key), (receipts, receipts.c.rma_key), (whereabouts, whereabouts.c.return_id)):
+        query = query.outerjoin(table, (table.c.merchant == returns.c.merchant) & (key == returns.c.return_id))
+    current = (decisions.c.merchant == returns.c.merchant) & (decisions.c.return_id == returns.c.return_id)
+    query = query.outerjoin(decisions, current & IS_CURRENT.of(decisions))
+    for call, kind in zip((create, flag, process), SEEN_KINDS, strict=True):
+        effect = sa.literal(effect_key(kind, "")) + returns.c.return_id
+        query = query.outerjoin(call, (call.c.merchant == returns.c.merchant) & (call.c.effect_key == effect))
+    return query
+
+
+def _stopped(merchant: str) -> sa.Select[Any]:
+    """The returns that an open exception stops."""
+    note = sa.literal(f"{DeliveryKind.LOOP_NOTE}:") + exceptions.c.return_id
+    return sa.select(exceptions.c.return_id).where(
+        exceptions.c.merchant == merchant,
+        exceptions.c.kind.in_([kind.value for kind in STOPPING]),
+        exceptions.c.resolved_at.is_(None),
+        exceptions.c.subject != note,
+    )
+
+
+def _lines(merchant: str) -> sa.Select[Any]:
+    """The lines whose value may be at risk, with their amounts."""
+    same = (return_lines.c.merchant == matches.c.merchant) & (return_lines.c.return_id == matches.c.return_id)
+    return (
+        sa.select(matches.c.return_id, matches.c.condition, return_lines.c.price, return_lines.c.discount, return_lines.c.tax)
+        .join(return_lines, same & (return_lines.c.line_item_id == matches.c.line_item_id))
+        .where(matches.c.merchant == merchant, matches.c.condition.in_(_AT_RISK))
+    )
+
+
+def _known(row: sa.Row[Any], is_stopped: bool) -> Known:
+    return Known(
+        loop_state=LoopState(row.loop_state),
+        is_history=bool(row.is_history),
+        is_stopped=is_stopped,
+        decision=DecisionKind(row.decision) if row.decision is not None else None,
+        reasons=tuple(row.reasons or ()),
+        counted_units=row.counted_units,
+        has_rma=row.rma_key is not None,
+        rma_stage=RmaStage(row.rma_stage) if row.rma_stage is not None else None,
+        is_delivered=bool(row.is_delivered),
+        create=_call(row.create_state, row.create_held_by),
+        flag=_call(row.flag_state, row.flag_held_by),
+        process=_call(row.process_state, row.process_held_by),
+    )
+
+
+def _call(state: str | None, held_by: str | None) -> Call | None:
+    return None if state is None else Call(DeliveryState(state), held_by)
