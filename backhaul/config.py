@@ -57,6 +57,15 @@ class PolicySettings(Section):
     announce: Literal["on_created", "on_label", "off"] = "on_created"
 
 
+class RetentionSettings(Section):
+    """For how many days what was read from is kept. What it says (returns, decisions, deliveries, counts, hashes) is kept for good."""
+
+    events_days: int = Field(30, ge=1)  # the bodies of Loop's webhooks, once they are taken in
+    bodies_days: int = Field(90, ge=1)  # the bodies of warehouses' records, and of what left quarantine
+    versions_days: int = Field(400, ge=1)  # versions of returns, but for the newest
+    attempts_days: int = Field(400, ge=1)  # attempts at deliveries that are settled
+
+
 if TYPE_CHECKING:
     _Sections = Section
 else:  # a section for each warehouse there is
@@ -109,6 +118,7 @@ class Settings(Section):
     """The whole of `backhaul.toml`."""
 
     store: StoreSettings = StoreSettings()
+    retention: RetentionSettings = RetentionSettings()
     merchants: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")], MerchantSettings] = Field(default_factory=dict)
 
     def merchant(self, name: str) -> MerchantSettings:

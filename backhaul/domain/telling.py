@@ -32,9 +32,11 @@ _OUTCOMES = {
 }
 
 
-def version(number: int, state: str | None, lines: int) -> str:
-    """`Loop told us of the return: open, 2 units.`"""
+def version(number: int, state: str | None, lines: int | None) -> str:
+    """`Loop told us of the return: open, 2 units.` Lines are None where the body is past its retention."""
     start = "Loop told us of the return" if number == 1 else "The return changed in Loop"
+    if lines is None:
+        return f"{start}; what it said is no longer kept."
     return f"{start}: {state or 'no state'}, {units(lines)}."
 
 

@@ -41,7 +41,7 @@ from backhaul.store.returns import Version, versions_of
 
 _AT_ONCE = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-UNREADABLE = "unreadable"  # what today's normalisation would not let through to a decision
+UNREADABLE = "unreadable"  # what today's normalisation would not let through to a decision, and what is past its retention
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +114,12 @@ def _replay(facts: ReturnFacts, taken: Taken, versions: Sequence[Version], told:
 
 
 def _facts_then(facts: ReturnFacts, as_of: datetime, versions: Sequence[Version], told: Sequence[Heard]) -> ReturnFacts | None:
-    """The facts as they were; None when today's normalisation cannot read the return."""
+    """The facts as they were; None when today's normalisation cannot read the return, or what it was told is no longer kept."""
+    if any(not event.body for event in told if event.source in WAREHOUSES and event.received_at <= as_of):
+        return None
     seen = [version for version in versions if version.seen_at <= as_of] or list(versions)
     newest = max(seen, key=lambda version: int(version.version_no), default=None)
-    if newest is None:
+    if newest is None or not newest.body:
         return None
     batch = normalise([newest.body.encode()], newest.source)
     if batch.rejected or batch.returns["loop_state"].iloc[0] not in schema.LOOP_STATES:

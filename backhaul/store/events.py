@@ -89,16 +89,16 @@ def keep(connection: sa.Connection, arrived: Sequence[NewEvent]) -> None:
     ]
     bulk.insert(connection, events, _NEW, rows)
     about = sorted({one.record_key for one in arrived if one.record_key is not None})
-    hashes = {one.body_hash: one.received_at for one in arrived}
+    said = {one.body_hash: one for one in arrived}
     tried_since = (
         sa.select(events.c.event_id, events.c.body_hash)
         .join(deliveries, (deliveries.c.merchant == events.c.merchant) & (deliveries.c.return_id == events.c.record_key))
         .where(events.c.channel == "webhook", events.c.handled_at < deliveries.c.last_attempt_at)
-        .where(bulk.one_of(connection, events.c.body_hash, sorted(hashes)))
+        .where(bulk.one_of(connection, events.c.body_hash, sorted(said)))
     )
     again = {row.event_id: row.body_hash for row in bulk.select_by_keys(connection, tried_since, events.c.record_key, about)}
     for event_id, body_hash in again.items():
-        values = {"handled_at": None, "claimed_until": None, "received_at": hashes[body_hash]}
+        values = {"handled_at": None, "claimed_until": None, "received_at": said[body_hash].received_at, "body": said[body_hash].body}
         connection.execute(sa.update(events).where(events.c.event_id == event_id).values(values))
 
 
@@ -145,8 +145,10 @@ def note_outcome(tx: Transaction, event_ids: Sequence[int], outcome: str | None)
 
 
 def bodies_of(connection: sa.Connection, merchant: str, source: str, record_keys: Sequence[str]) -> list[tuple[str, str]]:
-    """(record key, body) of every event that a source has ever sent about these records."""
-    query = sa.select(events.c.record_key, events.c.body).where(events.c.merchant == merchant, events.c.source == source)
+    """(record key, body) of every event that a source has sent about these records, and whose body is still kept."""
+    query = sa.select(events.c.record_key, events.c.body).where(
+        events.c.merchant == merchant, events.c.source == source, events.c.body != ""
+    )
     return [(str(row.record_key), row.body) for row in bulk.select_by_keys(connection, query, events.c.record_key, record_keys)]
 
 

@@ -58,6 +58,7 @@ def failures(connection: sa.Connection, merchant: str, return_ids: Sequence[str]
     query = (
         sa.select(events.c.record_key, events.c.event_id, events.c.body)
         .where(events.c.merchant == merchant, events.c.source == "loop", events.c.topic == "return.processing.failed")
+        .where(events.c.body != "")  # one that is past its time
         .order_by(events.c.event_id)
     )
     return {str(row.record_key): row.body for row in bulk.select_by_keys(connection, query, events.c.record_key, return_ids)}

@@ -387,6 +387,22 @@ exceptions = Table(
     Index("ix_exceptions_open", "merchant", "kind", **indexed.IS_UNRESOLVED.index()),
 )
 
+prunings = Table(
+    "prunings",
+    metadata,
+    Column("pruning_id", Id, primary_key=True),
+    Column("merchant", Text, nullable=False),
+    Column(
+        "what", Text, nullable=False, comment="What was let go: event bodies, versions, attempts, …; or forgotten, at a customer's request."
+    ),
+    Column("rows_total", Integer, nullable=False, comment="How many rows were emptied or deleted."),
+    Column("up_to", Time, nullable=False, comment="All of it up to then is gone."),
+    Column("subject", Text, comment="The return that was forgotten."),
+    Column("pruned_at", Time, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Index("ix_prunings_merchant", "merchant", "pruned_at"),
+)
+
 reason_codes = Table(
     "reason_codes",
     metadata,

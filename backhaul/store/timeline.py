@@ -66,12 +66,11 @@ def _versions(connection: sa.Connection, merchant: str, return_id: str) -> list[
     query = sa.select(return_versions).where(return_versions.c.merchant == merchant, return_versions.c.return_id == return_id)
     entries = []
     for row in connection.execute(query):
-        body = json.loads(row.body)
+        body = json.loads(row.body or "{}")
         changed = f", changed in Loop at {row.updated_at:%Y-%m-%d %H:%M:%S}" if row.updated_at else ""
-        detail = (
-            f"version {row.version_no} from Loop's {row.source}: {body.get('state')}, {len(body.get('line_items') or [])} lines{changed}"
-        )
-        said = telling.version(row.version_no, body.get("state"), len(body.get("line_items") or []))
+        told = f"{body.get('state')}, {len(body.get('line_items') or [])} lines" if body else "its body is no longer kept"
+        detail = f"version {row.version_no} from Loop's {row.source}: {told}{changed}"
+        said = telling.version(row.version_no, body.get("state"), len(body.get("line_items") or []) if body else None)
         entries.append(_entry(row.seen_at, 0, "version", said, detail, row.run_id, body=body))
     return entries
 
@@ -96,7 +95,7 @@ def _events(connection: sa.Connection, merchant: str, return_id: str) -> list[En
                 telling.event(row.source, row.topic, row.channel, row.outcome),
                 f"{row.source} told us {row.topic} by {row.channel}{occurred}{_OUTCOMES.get(row.outcome, '')}",
                 row.run_id,
-                body=json.loads(row.body),
+                body=json.loads(row.body or "{}"),
             )
         )
     return entries

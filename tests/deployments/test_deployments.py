@@ -29,8 +29,8 @@ def _rows(fleet: Fleet, query: str, *values: object) -> list[tuple]:
 
 def test_each_deployment_runs_one_at_a_time_and_describes_its_parameters(fleet: Fleet) -> None:
     deployments = {found["name"]: found for found in fleet.call("POST", "/deployments/filter", {})}
-    assert sorted(deployments) == ["audit", "backfill", "backfill-share", "reconcile", "sync"]
-    for name in ("sync", "reconcile", "audit", "backfill"):
+    assert sorted(deployments) == ["audit", "backfill", "backfill-share", "prune", "reconcile", "sync"]
+    for name in ("sync", "reconcile", "audit", "prune", "backfill"):
         found = deployments[name]
         assert found["global_concurrency_limit"]["limit"] == 1
         assert found["concurrency_options"]["collision_strategy"] == "ENQUEUE"

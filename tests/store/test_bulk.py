@@ -77,3 +77,12 @@ def test_an_error_of_the_database_shows_no_row(store: Store) -> None:
     with store.write() as connection, pytest.raises(sa.exc.IntegrityError) as caught:
         connection.execute(sa.insert(return_lines), same_twice)
     assert "SECRET-SKU" not in str(caught.value)
+
+
+def test_a_statement_may_choose_by_several_sets_of_keys(store: Store) -> None:
+    with store.write() as connection:
+        bulk.insert(connection, return_lines, LINE, lines(3, "TEE"))
+    with store.read() as connection:
+        first = connection.execute(sa.select(return_lines.c.return_id, return_lines.c.line_item_id).limit(1)).one()
+        both = [bulk.one_of(connection, return_lines.c[name], [value]) for name, value in first._mapping.items()]
+        assert connection.execute(sa.select(return_lines.c.return_id, return_lines.c.line_item_id).where(*both)).all() == [first]
