@@ -51,7 +51,7 @@ def one_of(connection: sa.Connection, column: sa.Column[Any], keys: Sequence[Any
     """`column IN keys` with one bound parameter, however many keys there are, so that the statement stays cached."""
     if connection.dialect.name == "postgresql":
         return column == sa.any_(sa.bindparam(None, list(keys), type_=sa.ARRAY(column.type)))
-    own = sa.bindparam("keys", json.dumps(list(keys)), unique=True)  # a statement may have several of these
+    own: sa.BindParameter[str] = sa.bindparam("keys", json.dumps(list(keys)), unique=True)  # a statement may have several of these
     return column.in_(sa.text("SELECT value FROM json_each(:keys)").bindparams(own))
 
 
