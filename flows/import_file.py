@@ -14,10 +14,13 @@ from tasks.returns import pending_windows
 
 
 @flow(name="import", flow_run_name="import-{merchant}")
-def import_file(merchant: str, file: str, config: str | None = None, trigger: str = "command") -> RunSummary:
-    """Take in what the file says was expected, received and restocked, and process or flag the returns it completes."""
+def import_file(merchant: str, file: str, config: str | None = None, trigger: str = "command", warehouse: str | None = None) -> RunSummary:
+    """Take in what the file says was expected, received and restocked, and process or flag the returns it completes.
+
+    `warehouse` may be left out where the merchant has only one whose results come by file.
+    """
     with recorded_run("import", merchant, config=config, trigger=trigger, by_file=True) as session:
-        read = read_figures(file)
+        read = read_figures(session, file, warehouse)
         pull_news(session)
         load_figures(session, read)
         decide_returns(session)

@@ -18,16 +18,6 @@ CONNECTORS = Path("backhaul/connectors")
 NO_WAREHOUSES = {"loop", "__pycache__"}
 # Comments of columns, which landed migrations have written into databases.
 COMMENTS_OF_COLUMNS = {"backhaul/domain/schema.py", "backhaul/store/tables.py"}
-# The public commands that bear a warehouse's name, and the demo and files that they write.
-NAMED_BY_COMMANDS = {
-    "backhaul/cli/demonstration.py",
-    "backhaul/setup/first_config.py",
-    "backhaul/cli/importing.py",
-    "backhaul/cli/sandboxing.py",
-    "backhaul/cli/setting_up.py",
-    "backhaul/pipeline/importing.py",
-    "tasks/importing.py",
-}
 
 
 def findings(root: Path = ROOT) -> Iterator[str]:
@@ -47,7 +37,7 @@ def findings(root: Path = ROOT) -> Iterator[str]:
 def _may_name(place: Path, names: list[str]) -> bool:
     in_folder = place.is_relative_to(CONNECTORS) and place.parts[2] in names
     is_landed = place.is_relative_to("backhaul/store/migrations")
-    is_listed = place.as_posix() in NAMED_BY_COMMANDS | COMMENTS_OF_COLUMNS
+    is_listed = place.as_posix() in COMMENTS_OF_COLUMNS
     return in_folder or is_landed or is_listed or place.is_relative_to("backhaul/sandbox") or place == CONNECTORS / "registry.py"
 
 

@@ -17,7 +17,7 @@ def sandbox(
     seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 7,
     returns: Annotated[int, typer.Option(min=0, help="Returns to start with, for each merchant.")] = 100,
 ) -> None:
-    """Serve a simulated Loop, MasonHub and Airhouse on loopback, for training and trials."""
+    """Serve a simulated Loop and its warehouses on loopback, for training and trials."""
     from backhaul.sandbox.serving import serve
 
     serve(host, port, seed=seed, merchants=tuple(merchants or ("acme",)), returns=returns)
@@ -28,7 +28,7 @@ def demo(
     returns: Annotated[int, typer.Option(min=20, help="Returns in all.")] = 300,
     seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 7,
 ) -> None:
-    """Watch the whole job on a simulated world: two merchants, three syncs, every kind of outcome."""
+    """Watch the whole job on a simulated world: a merchant for each warehouse, three syncs, every kind of outcome."""
     from backhaul.cli.demonstration import demonstrate
 
     raise typer.Exit(demonstrate(returns, seed))

@@ -10,10 +10,11 @@ from typing import Any
 from pydantic import SecretStr
 
 from backhaul.connectors.base import ReceiptBatch, Warehouse
+from backhaul.connectors.by_file import ByFile
 from backhaul.connectors.findings import Check
 from backhaul.connectors.http import Observe
 from backhaul.connectors.readings import Reading
-from backhaul.connectors.settings import Section
+from backhaul.connectors.settings import FirstSection, Section
 from backhaul.connectors.subscriptions import Subscription
 from backhaul.errors import ConfigError
 from backhaul.secret import resolve
@@ -69,13 +70,14 @@ class Vendor:
     name: str
     title: str
     section: type[Section]
+    first: FirstSection  # the section as `init` writes it
     key: str
     proof_key: str
     proves: Callable[[bytes, Mapping[str, str], bytes, datetime], bool]  # secret, headers in lower case, raw body, now
     read: Callable[[Mapping[str, str], bytes], list[Reading]]  # headers and body of a webhook that is proven
     register: Callable[[Account, Posting], list[Subscription]]  # what `connect` does, or with `is_dry_run` would do
-    by_hand: Callable[[Account, str], list[str]]  # what no API can do, one sentence each; the URL that it posts to
     doctor: Callable[[Account, str | None, Clock], list[Check]]  # what is looked at, in order; the URL that it should post to
+    by_hand: Callable[[Account, str], list[str]] = lambda account, url: []  # what no API can do, one sentence each; the URL it posts to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +85,13 @@ class WarehouseVendor(Vendor):
     """A warehouse. `receipts` is None where webhooks are signals: their records are then read by key."""
 
     connect: Callable[[Account, Observe | None], Warehouse]
-    require: Callable[[Account], None]  # raises ConfigError where the account may not be used as it is
     normalise: Callable[[Sequence[bytes]], ReceiptBatch]  # records as `find` reads them and as the store keeps them
     receipts: Callable[[Sequence[Told]], tuple[ReceiptBatch, int]] | None  # each RMA once; how many events hold no receipt
     lists_changes: bool  # whether `news` is all that changed since a moment
-    is_by_file: Callable[[Any], bool]  # by its section: whether results come by file alone
+    require: Callable[[Account], None] = lambda account: None  # raises ConfigError where the account may not be used as it is
+    by_file: ByFile | None = None
     reason_codes: tuple[str, ...] = ()  # the codes it knows; () when any text will do
+
+    def is_by_file(self, section: Any) -> bool:
+        """Whether its results come by file alone, by the merchant's section."""
+        return self.by_file is not None and self.by_file.is_only_way(section)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 _CARRIER = re.compile(
-    r"^(?:USPS|UPS|FED\s?EX|DHL|ON\s?TRAC|LASER\s?SHIP|CANADA\s?POST|ROYAL\s?MAIL|AUSTRALIA\s?POST|TRACKING(?:\s?(?:NUMBER|NO\.?))?)[\s:#-]+",
+    r"^(?:USPS|UPS|FED\s?EX|DHL|ON\s?TRAC|LASER\s?SHIP|CANADA\s?POST|ROYAL\s?MAIL|AUSTRALIA\s?POST|TRACKING(?:\s?(?:NUMBER|NO\.?))?)[\s:#-]{1,20}",
     re.IGNORECASE,
 )
-_BLANKS = re.compile(r"[\s-]+")
+_BLANKS = re.compile(r"[\s-]{1,100}")
 _ROUTED = re.compile(r"420(?:\d{5}|\d{9})(\d{22})", re.ASCII)  # USPS: a label's barcode begins with 420 and the ZIP it goes to
 LONGEST = 100  # no id is longer, and what is pasted by mistake is not looked for
 

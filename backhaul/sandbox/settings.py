@@ -33,7 +33,8 @@ def config_toml(box: Sandbox, *, store_url: str = "sqlite:///backhaul.db", wareh
     parts = [f'[store]\nurl = "{store_url}"\n']
     for name in box.world.merchants:
         warehouse = (warehouses or {}).get(name, "masonhub")
-        parts += [f'[merchants.{name}]\nwarehouse = "{warehouse}"\n', _section(box, name, "loop"), _section(box, name, warehouse)]
+        head = f'[merchants.{name}]\nwarehouse = "{warehouse}"\nmode = "{VENDORS[warehouse].mode}"\n'
+        parts += [head, _section(box, name, "loop"), _section(box, name, warehouse)]
         mapped = "".join(f'"{reason}" = "{code}"\n' for reason, code in MAPPED_REASONS.items())
         parts.append(f"[merchants.{name}.reasons]\n{mapped}")
     return "\n".join(parts)

@@ -1,80 +1,96 @@
-"""The first `backhaul.toml` of a merchant: as text with its reasons in comments, and as a file for its owner only."""
+"""A merchant in `backhaul.toml`, as `backhaul init` writes it: text with its reasons in comments, in a file for its owner only."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from backhaul import config
+from backhaul.connectors.loop.vendor import LOOP
+from backhaul.connectors.registry import VENDORS, WAREHOUSES
 from backhaul.errors import ConfigError
 
-LOOP_URL = "https://api.loopreturns.com/api/2026-07"  # v1 is an alias of this version; naming it keeps a change of version ours
-MASONHUB_URL = "https://app.masonhub.co/{slug}/api/v1"
 STORE_VARIABLE = "BACKHAUL_STORE_URL"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")  # as the config wants it; it becomes a table's name in the file
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What `backhaul init` was told. `warehouse_url` is the base URL of the one that `warehouse` names."""
+    """What `backhaul init` was told. `fields` are those of each vendor's section that were asked for."""
 
     merchant: str
     warehouse: str
     mode: str
-    loop_url: str
-    warehouse_url: str
     store_url: str
-
-    @property
-    def prefix(self) -> str:
-        """How the names of this merchant's variables begin; a shell wants no digit at the start."""
-        name = self.merchant.upper().replace("-", "_")
-        return f"_{name}" if name[:1].isdigit() else name
+    fields: Mapping[str, Mapping[str, str | int]]
 
     @property
     def store_reference(self) -> str:
         """The store's URL as the file has it: a reference when it holds a password."""
         return f"env:{STORE_VARIABLE}" if config.holds_password(self.store_url) else self.store_url
 
+    def variable(self, vendor: str, field: str) -> str:
+        """The environment variable that holds a secret of the merchant's; a shell wants no digit at the start."""
+        name = f"{self.merchant}_{vendor}_{field}".upper().replace("-", "_")
+        return f"_{name}" if name[:1].isdigit() else name
+
     def variables(self) -> list[tuple[str, str]]:
-        """The environment variables that the file refers to, each with where its value comes from."""
-        needed = [
-            (f"{self.prefix}_LOOP_API_KEY", "Loop Admin > Developer Tools; scopes Returns and Developer Tools; all 40 characters"),
-            (f"{self.prefix}_LOOP_WEBHOOK_SECRET", "shown on the same page"),
-        ]
-        if self.warehouse == "masonhub":
-            needed += [
-                (f"{self.prefix}_MASONHUB_TOKEN", "from MasonHub's integration team"),
-                (f"{self.prefix}_MASONHUB_CALLBACK_TOKEN", "make up a long random one, such as 'openssl rand -hex 32' prints"),
-            ]
-        else:
-            needed += [
-                (f"{self.prefix}_AIRHOUSE_API_KEY", "from your Airhouse account manager"),
-                (f"{self.prefix}_AIRHOUSE_WEBHOOK_SECRET", "agreed with your Airhouse account manager"),
-            ]
-        if self.store_reference != self.store_url:
-            needed.append((STORE_VARIABLE, "the store's URL, which holds a password and so is not in the file"))
-        return needed
+        """The environment variables that the merchant's sections refer to, each with where its value comes from."""
+        of = ((vendor, VENDORS[vendor].first.secrets) for vendor in (LOOP.name, self.warehouse))
+        return [(self.variable(vendor, field), source) for vendor, secrets in of for field, source in secrets.items()]
 
 
-def write(file: Path, answers: Answers, *, is_forced: bool = False) -> None:
-    """Write the file, readable by its owner only, once it is known to load.
+def known_merchants(file: Path) -> frozenset[str] | None:
+    """The merchants of a config that is there, to which one may be added; None where there is no file.
 
-    Raises ConfigError when there is one already and `is_forced` is not set, when an answer cannot be used, or the folder not be written.
+    Raises ConfigError for a file that is no config with merchants: it may be anything.
     """
-    if os.path.lexists(file) and not is_forced:
-        raise ConfigError(f"{file} is there already and was left as it is; --force replaces it, --config names another")
+    if not os.path.lexists(file):
+        return None
+    known = frozenset(config.load(file).merchants)
+    if not known:
+        raise ConfigError(f"{file} is there, without a merchant, and was left as it is; --force replaces it, --config names another")
+    return known
+
+
+def write(file: Path, answers: Answers) -> None:
+    """Write a new file with the merchant, or replace what is there, readable by its owner only, once it is known to load.
+
+    Raises ConfigError when an answer cannot be used, or the folder not be written.
+    """
+    _put(file, (_HEAD.format(store=_quoted(answers.store_reference)) + merchant_text(answers)).encode(), 0o600, answers)
+
+
+def add(file: Path, answers: Answers) -> None:
+    """Add the merchant at the end of a file that is there; all that it holds, and who may read it, stay as they are.
+
+    Raises ConfigError as `write` does.
+    """
+    target = file.resolve()
+    before = target.read_bytes()
+    break_before = b"" if before.endswith(b"\n") else b"\n"
+    _put(target, before + break_before + merchant_text(answers).encode(), stat.S_IMODE(target.stat().st_mode), answers)
+
+
+def _put(file: Path, content: bytes, mode: int, answers: Answers) -> None:
+    """Put a file in its place in one step, once it is known to load and the merchant may be used as it says."""
     if not _NAME.fullmatch(answers.merchant):
         raise ConfigError(f"--merchant: {answers.merchant!r} is not a short name of small letters, digits, - and _")
     draft = file.with_name(f".{file.name}.draft")
     try:
         draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
-            opened.write(text(answers))
-        config.load(draft)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+            opened.write(content)
+        account = config.load(draft).merchant(answers.merchant).account(answers.merchant, answers.warehouse)
+        vendor = WAREHOUSES[answers.warehouse]
+        if not vendor.is_by_file(account.section):
+            vendor.require(account)
+        os.chmod(draft, mode)
         os.replace(draft, file)
     except OSError as error:
         raise ConfigError(f"{file}: cannot be written: {error.strerror}") from None
@@ -84,22 +100,29 @@ def write(file: Path, answers: Answers, *, is_forced: bool = False) -> None:
         draft.unlink(missing_ok=True)
 
 
-def text(answers: Answers) -> str:
-    """The file's text."""
-    return _HEAD.format(store=_quoted(answers.store_reference)) + _MERCHANT.format(
+def merchant_text(answers: Answers) -> str:
+    """The merchant's tables."""
+    vendor = WAREHOUSES[answers.warehouse]
+    *codes, last = vendor.reason_codes or ("",)
+    return _MERCHANT.format(
         name=answers.merchant,
         warehouse=_quoted(answers.warehouse),
         mode=_quoted(answers.mode),
-        loop_url=_quoted(answers.loop_url),
-        prefix=answers.prefix,
-        announce=_quoted("on_created" if answers.warehouse == "masonhub" else "off"),  # no API of Airhouse is assumed yet
-        section=(_MASONHUB if answers.warehouse == "masonhub" else _AIRHOUSE).format(
-            name=answers.merchant, url=_quoted(answers.warehouse_url), prefix=answers.prefix
-        ),
+        loop=_section(answers, LOOP.name),
+        section=_section(answers, answers.warehouse),
+        announce=_quoted(vendor.first.announce),
+        codes=f"{vendor.title} knows {', '.join(codes)} and {last}." if codes else f"{vendor.title} has no list of codes.",
     )
 
 
-def _quoted(value: str) -> str:
+def _section(answers: Answers, vendor: str) -> str:
+    first = VENDORS[vendor].first
+    values = {field: _quoted(f"env:{answers.variable(vendor, field)}") for field in first.secrets}
+    values |= {field: _quoted(value) for field, value in answers.fields[vendor].items()}
+    return first.text.format(where=f"merchants.{answers.merchant}.{vendor}", **values)
+
+
+def _quoted(value: str | int) -> str:
     return json.dumps(value, ensure_ascii=False)  # the escapes of JSON are those of TOML
 
 
@@ -121,16 +144,7 @@ warehouse = {warehouse}
 # shadow: reads, decides, records, and announces RMAs, but sends Loop nothing. live: acts.
 mode = {mode}
 
-[merchants.{name}.loop]
-base_url = {loop_url}
-# Needs the scopes Returns and Developer Tools.
-api_key = "env:{prefix}_LOOP_API_KEY"
-webhook_secret = "env:{prefix}_LOOP_WEBHOOK_SECRET"
-# How far back the first sync looks, in days (1 to 120). Older returns come by 'backhaul backfill'.
-first_sync_days = 7
-# Loop only queues a process call: so long (in seconds) an uncertain one is left before it is looked at again.
-process_settle_seconds = 900
-
+{loop}
 {section}
 [merchants.{name}.policy]
 # Units that came without being announced. record: noted, and the return still processed. flag: a person looks at it.
@@ -143,29 +157,9 @@ announce = {announce}
 
 [merchants.{name}.reasons]
 # Loop's return reason = the warehouse's code. What is not here goes out as "other", and
-# 'backhaul doctor' lists it. MasonHub knows tooBig, tooSmall, damaged, wrongItem and other.
+# 'backhaul doctor' lists it. {codes}
 # "Too small" = "tooSmall"
 # "Too big" = "tooBig"
 # "Arrived damaged" = "damaged"
 # "Wrong item received" = "wrongItem"
-"""
-
-_MASONHUB = """\
-[merchants.{name}.masonhub]
-base_url = {url}
-token = "env:{prefix}_MASONHUB_TOKEN"
-# MasonHub sends it along with every callback, so that nobody else can post receipts. Of your own making.
-callback_token = "env:{prefix}_MASONHUB_CALLBACK_TOKEN"
-# MasonHub checks order ids when it is sent any; leave this off unless it knows your orders.
-send_order_id = false
-"""
-
-_AIRHOUSE = """\
-[merchants.{name}.airhouse]
-base_url = {url}
-api_key = "env:{prefix}_AIRHOUSE_API_KEY"
-webhook_secret = "env:{prefix}_AIRHOUSE_WEBHOOK_SECRET"
-# Airhouse's API is not public. Set this to true once you have compared the one you were given with the one
-# that Backhaul assumes. Until then results come by 'backhaul import airhouse', and announce, below, must be off.
-assumed_contract = false
 """

@@ -175,7 +175,7 @@ def _restore_postgres(store: Store, file: Path, now: datetime) -> str | None:
     if not file.is_file():
         raise StoreError(f"{file} is no file; name one that 'backhaul db backup' wrote")
     told = _run(["pg_restore", "--data-only", "--table=alembic_version", "--file=-", str(file)], {})
-    found = re.search(r"^COPY [^\n]*alembic_version[^\n]*\n([^\n]+)$", told, re.M)
+    found = re.search(r"^COPY [^\n]{0,200}alembic_version[^\n]{0,200}\n([^\n]{1,200})$", told, re.M)
     if found is None:
         raise StoreError(f"{file} is no backup of a store; nothing was changed")
     _refuse_newer(file, found.group(1))

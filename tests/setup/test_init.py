@@ -14,6 +14,7 @@ import time
 import pytest
 
 from backhaul import config
+from backhaul.connectors.registry import WAREHOUSES
 
 MASONHUB = (
     "--merchant",
@@ -28,6 +29,9 @@ MASONHUB = (
     "sqlite:///x.db",
 )
 AIRHOUSE = ("--merchant", "bolt-uk", "--warehouse", "airhouse", "--airhouse-url", "https://api.example.com/v1", "--mode", "shadow")
+SHIPBOB = ("--merchant", "cedar", "--warehouse", "shipbob", "--shipbob-channel-id", "433", "--shipbob-center-id", "21")
+
+ANNOUNCE = {"masonhub": "on_created", "airhouse": "off", "shipbob": "on_label"}
 
 
 @pytest.fixture
@@ -36,7 +40,7 @@ def file(tmp_path, monkeypatch):
     return tmp_path / "backhaul.toml"
 
 
-@pytest.mark.parametrize("options", [MASONHUB, AIRHOUSE], ids=["masonhub", "airhouse"])
+@pytest.mark.parametrize("options", [MASONHUB, AIRHOUSE, SHIPBOB], ids=["masonhub", "airhouse", "shipbob"])
 def test_what_init_writes_loads(file, run, options):
     done = run("init", *options)
 
@@ -44,7 +48,7 @@ def test_what_init_writes_loads(file, run, options):
     merchant = config.load(file).merchant(options[1])
     assert merchant.warehouse == options[3]
     assert merchant.loop.base_url == "https://api.loopreturns.com/api/2026-07"
-    assert merchant.policy == config.PolicySettings(announce="on_created" if merchant.warehouse == "masonhub" else "off")
+    assert merchant.policy == config.PolicySettings(announce=ANNOUNCE[merchant.warehouse])
 
 
 def test_the_flags_are_what_the_file_says(file, run):
@@ -187,3 +191,66 @@ def read_until(terminal: int, words: str) -> str:
             except OSError:  # the other side is closed
                 return shown
     return shown
+
+
+def test_every_warehouse_that_there_is_has_been_tried_here():
+    assert ANNOUNCE.keys() == WAREHOUSES.keys()
+
+
+def test_a_shipbob_merchant_begins_in_shadow_with_its_contract_unsaid(file, run):
+    run("init", *SHIPBOB)
+
+    cedar = config.load(file).merchant("cedar")
+    assert cedar.mode == "shadow"
+    assert (cedar.shipbob.channel_id, cedar.shipbob.fulfillment_center_id, cedar.shipbob.assumed_contract) == (433, 21, False)
+    assert "# assumed_contract = true" in file.read_text()
+
+
+def test_a_shipbob_merchant_cannot_begin_live(file, run):
+    done = run("init", *SHIPBOB, "--mode", "live")
+
+    assert done.code == 2 and "assumed_contract" in done.err and not file.exists()
+
+
+def test_a_merchant_is_added_to_a_file_that_is_there_and_all_else_stays(file, run):
+    run("init", *MASONHUB)
+    mine = "# acme's own words\n" + file.read_text().removesuffix("\n")  # whoever edited it left the last line open
+    file.write_text(mine)
+    file.chmod(0o640)
+
+    done = run("init", *SHIPBOB)
+
+    assert done.code == 0 and "Added cedar" in done.out
+    assert "ACME_" not in done.out and "export CEDAR_SHIPBOB_TOKEN=" in done.out
+    assert file.read_text().startswith(mine + "\n")
+    assert config.load(file).merchants.keys() == {"acme", "cedar"}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+
+
+def test_a_merchant_that_is_there_is_not_added_again(file, run):
+    run("init", *MASONHUB)
+    before = file.read_text()
+
+    done = run("init", "--merchant", "acme", *AIRHOUSE[2:])
+
+    assert done.code == 2 and "acme" in done.err and "--force" in done.err
+    assert file.read_text() == before
+
+
+def test_a_store_is_not_told_to_a_file_that_has_one(file, run):
+    run("init", *MASONHUB)
+    before = file.read_text()
+
+    done = run("init", *AIRHOUSE, "--store", "sqlite:///other.db")
+
+    assert done.code == 2 and "--store" in done.err and file.read_text() == before
+
+
+def test_what_would_not_load_is_not_added(file, run):
+    run("init", *MASONHUB)
+    before = file.read_text()
+
+    done = run("init", *AIRHOUSE[:-4], "--airhouse-url", "http://api.example.com/v1")
+
+    assert done.code == 2 and "https" in done.err and file.read_text() == before
+    assert os.listdir(file.parent) == ["backhaul.toml"]

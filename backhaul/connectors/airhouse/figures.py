@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,35 +18,13 @@ from backhaul.connectors import parse
 from backhaul.connectors.airhouse.normalise import normalise
 from backhaul.connectors.airhouse.wire import STATUSES, ItemWire, ReturnWire, status_of
 from backhaul.connectors.base import ReceiptBatch
-from backhaul.errors import BackhaulError
+from backhaul.connectors.by_file import BadFiguresError, BadRow
 
 NEEDED = ("external_id", "sku", "expected", "received", "restocked", "status")
 DATES = ("request_date", "delivery_date", "received_date")
 COLUMNS = (*NEEDED, "order_number", *DATES)
 _COUNTS = ("expected", "received", "restocked")
 _OF_THE_RETURN = ("status", "order_number", *DATES)  # the same in all rows of a return
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """What is wrong with a row, counted as a spreadsheet does: the header is row 1."""
-
-    row: int
-    column: str
-    why: str
-
-    def __str__(self) -> str:
-        return f"row {self.row}, {self.column}: {self.why}"
-
-
-class BadFiguresError(BackhaulError):
-    """A file of figures that cannot be imported. The message has a line for each bad row."""
-
-    def __init__(self, file: str, rows: Iterable[BadRow]) -> None:
-        self.rows = sorted(rows, key=lambda bad: bad.row)
-        count = len(self.rows)
-        head = f"{file}: {count} thing{'' if count == 1 else 's'} to put right; nothing was imported"
-        super().__init__("\n".join([head, *map(str, self.rows)]))
 
 
 @dataclass(slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from backhaul.connectors.loop import setup, webhook
-from backhaul.connectors.loop.settings import LoopSettings
+from backhaul.connectors.loop.settings import FIRST, LoopSettings
 from backhaul.connectors.vendor import Vendor
 
 LOOP = Vendor(
     name="loop",
     title="Loop",
     section=LoopSettings,
+    first=FIRST,
     key="api_key",
     proof_key="webhook_secret",
     proves=webhook.proves,

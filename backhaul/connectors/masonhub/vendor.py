@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from backhaul.connectors.masonhub import setup, webhook
 from backhaul.connectors.masonhub.normalise import normalise
-from backhaul.connectors.masonhub.settings import MasonHubSettings
+from backhaul.connectors.masonhub.settings import FIRST, MasonHubSettings
 from backhaul.connectors.vendor import WarehouseVendor
 
 MASONHUB = WarehouseVendor(
     name="masonhub",
     title="MasonHub",
     section=MasonHubSettings,
+    first=FIRST,
     key="token",
     proof_key="callback_token",
     proves=webhook.proves,
     read=webhook.read,
     register=setup.register,
-    by_hand=lambda account, url: [],
     doctor=setup.doctor,
     connect=setup.connect,
-    require=lambda account: None,
     normalise=normalise,
     receipts=webhook.receipts,
     lists_changes=False,  # its own list holds only what it made itself
-    is_by_file=lambda section: False,
     reason_codes=("tooBig", "tooSmall", "damaged", "wrongItem", "other"),
 )

@@ -6,16 +6,18 @@ from typing import Literal
 
 from pydantic import Field
 
-from backhaul.connectors.settings import WarehouseSection
+from backhaul.connectors.settings import FirstSection, Question, WarehouseSection, whole_number
 from backhaul.errors import ConfigError
 from backhaul.secret import SecretRef
 from backhaul.urls import BaseUrl
+
+BASE_URL = "https://api.shipbob.com"
 
 
 class ShipBobSettings(WarehouseSection):
     """One merchant's ShipBob account. `assumed_contract` says that you know what ShipBob's outcome words mean for your goods."""
 
-    base_url: BaseUrl = "https://api.shipbob.com"
+    base_url: BaseUrl = BASE_URL
     version: Literal["2026-01", "2026-07"] = "2026-01"  # part of every path; one lives for about a year
     token: SecretRef
     webhook_secret: SecretRef | None = None  # of our own making: whsec_ and 32 characters of base64
@@ -32,3 +34,38 @@ def require_contract(settings: ShipBobSettings, mode: str, where: str) -> None:
             f"{where}.assumed_contract is not true, so {where.rpartition('.')[0]}.mode must be 'shadow': ShipBob documents how units came "
             "back, not in what condition, and what is assumed of it is in docs/shipbob.md; set it once you have seen it hold"
         )
+
+
+FIRST = FirstSection(
+    text="""\
+[{where}]
+base_url = {base_url}
+token = {token}
+# ShipBob signs its webhooks with it. Of your own making: whsec_ and 32 characters of base64.
+webhook_secret = {webhook_secret}
+# The channel that the token may write to, and the fulfilment centre that Loop's labels are addressed to;
+# 'backhaul doctor' names those that there are.
+channel_id = {channel_id}
+fulfillment_center_id = {fulfillment_center_id}
+# ShipBob documents what was done with a unit (Restock, Quarantine, Dispose), not in what condition it came, and
+# not how a short, an empty or an unexpected parcel shows. So a merchant begins in shadow: compare what ShipBob tells
+# with what was found in the parcels (docs/shipbob.md), then set this, and mode, above, to "live".
+# assumed_contract = true
+""",
+    secrets={
+        "token": "ShipBob's dashboard, Integrations > API Tokens, as the account's root user",
+        "webhook_secret": "make one up: whsec_ and what 'openssl rand -base64 24' prints",
+    },
+    questions=(
+        Question("base_url", "--shipbob-url", f"ShipBob's base URL; {BASE_URL} unless told.", default=BASE_URL),
+        Question("channel_id", "--shipbob-channel-id", "The ShipBob channel to write to.", "ShipBob's channel id", read=whole_number),
+        Question(
+            "fulfillment_center_id",
+            "--shipbob-center-id",
+            "The ShipBob fulfilment centre that returns go to.",
+            "Id of the ShipBob fulfilment centre that returns go to",
+            read=whole_number,
+        ),
+    ),
+    announce="on_label",  # without a tracking number a parcel is only recognised if it bears its Loop return id
+)

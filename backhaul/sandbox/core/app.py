@@ -88,6 +88,7 @@ class Vendor:
     count_records: Callable[[Merchant], dict[str, Any]]
     show_record: Callable[[Merchant, str], Any]  # by our key, as the vendor writes it; None when there is none
     settings: Mapping[str, str] = field(default_factory=dict)  # TOML values by name
+    mode: str = "live"  # in which a merchant of it begins
 
 
 class Connections:
