@@ -16,7 +16,7 @@ from backhaul.connectors.registry import WAREHOUSES
 from backhaul.connectors.settings import Section
 from backhaul.connectors.vendor import Account
 from backhaul.errors import ConfigError
-from backhaul.secret import resolve
+from backhaul.secret import SecretRef, resolve
 
 DEFAULT_PATH = "backhaul.toml"
 
@@ -64,6 +64,13 @@ class RetentionSettings(Section):
     bodies_days: int = Field(90, ge=1)  # the bodies of warehouses' records, and of what left quarantine
     versions_days: int = Field(400, ge=1)  # versions of returns, but for the newest
     attempts_days: int = Field(400, ge=1)  # attempts at deliveries that are settled
+
+
+class NotifySettings(Section):
+    """Who is told of what needs a person: references to Apprise URLs (Slack, Teams, e-mail, PagerDuty, …)."""
+
+    urls: tuple[SecretRef, ...] = ()
+    every_minutes: int = Field(15, ge=1)  # a digest to an address at most so often
 
 
 if TYPE_CHECKING:
@@ -119,6 +126,7 @@ class Settings(Section):
 
     store: StoreSettings = StoreSettings()
     retention: RetentionSettings = RetentionSettings()
+    notify: NotifySettings = NotifySettings()
     merchants: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")], MerchantSettings] = Field(default_factory=dict)
 
     def merchant(self, name: str) -> MerchantSettings:

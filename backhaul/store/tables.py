@@ -387,6 +387,17 @@ exceptions = Table(
     Index("ix_exceptions_open", "merchant", "kind", **indexed.IS_UNRESOLVED.index()),
 )
 
+notices = Table(
+    "notices",
+    metadata,
+    Column("target", Text, primary_key=True, comment="Who was told: the reference of an address in [notify], or prefect."),
+    _merchant(),
+    Column("kind", Text, primary_key=True, comment="The kind of the exception, or run_failed."),
+    Column("subject", Text, primary_key=True, comment="What the exception is about, or the flow that fails."),
+    Column("since", Time, nullable=False, comment="When it had opened: opened again later, it is told again."),
+    Column("told_at", Time, nullable=False),
+)
+
 prunings = Table(
     "prunings",
     metadata,

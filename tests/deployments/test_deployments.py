@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from backhaul.domain.words import ExceptionKind
 from backhaul.sandbox import scenarios
 from backhaul.sandbox.core.faults import Fault
 from backhaul.sandbox.settings import config_env
+from backhaul.store.engine import Store
+from backhaul.store.exceptions import raise_exception
+from backhaul.store.transaction import Transaction
 from flows.sync import sync
 from tests.deployments.conftest import MERCHANTS, Fleet, wait_for
 
@@ -29,8 +33,8 @@ def _rows(fleet: Fleet, query: str, *values: object) -> list[tuple]:
 
 def test_each_deployment_runs_one_at_a_time_and_describes_its_parameters(fleet: Fleet) -> None:
     deployments = {found["name"]: found for found in fleet.call("POST", "/deployments/filter", {})}
-    assert sorted(deployments) == ["audit", "backfill", "backfill-share", "prune", "reconcile", "sync"]
-    for name in ("sync", "reconcile", "audit", "prune", "backfill"):
+    assert sorted(deployments) == ["audit", "backfill", "backfill-share", "notify", "prune", "reconcile", "sync"]
+    for name in ("sync", "reconcile", "audit", "notify", "prune", "backfill"):
         found = deployments[name]
         assert found["global_concurrency_limit"]["limit"] == 1
         assert found["concurrency_options"]["collision_strategy"] == "ENQUEUE"
@@ -129,3 +133,31 @@ def test_the_zombie_automation_is_one_that_the_server_takes(fleet: Fleet) -> Non
     mine = next(one for one in found if one["name"] == "crash-zombie-runs")
     assert mine["trigger"]["posture"] == "Proactive" and mine["trigger"]["within"] == 180.0
     assert mine["actions"][0]["state"] == "CRASHED"
+
+
+def test_what_needs_a_person_is_an_event_that_an_automation_can_act_on(fleet: Fleet) -> None:
+    store = Store(f"sqlite:///{fleet.database}").ready()
+    with store.write() as connection:
+        tx = Transaction(connection, MERCHANTS[0], "run", datetime.now(UTC))
+        raise_exception(tx, ExceptionKind.UNKNOWN_CONDITION, "501", "words of a vendor", "501")
+    store.close()
+    told = subprocess.run(
+        [Path(sys.executable).with_name("backhaul"), "notify", "--json"],
+        env=fleet.env,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    resource = f"backhaul.{MERCHANTS[0]}.{ExceptionKind.UNKNOWN_CONDITION}"
+
+    def events() -> list[dict]:
+        asked = {"filter": {"event": {"name": ["backhaul.needs-a-person"]}}}
+        found = fleet.call("POST", "/events/filter", asked)["events"]
+        return [one for one in found if one["resource"]["prefect.resource.id"] == resource]
+
+    event = wait_for(events, 30)[0]
+    assert event["payload"]["count"] == 1 and event["payload"]["ids"] == ["501"]
+    assert event["payload"]["remedy"] == ExceptionKind.UNKNOWN_CONDITION.remedy
+    assert "words of a vendor" not in str(event)

@@ -1,0 +1,30 @@
+"""The command that tells people what needs a look."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from backhaul.cli.app import Chosen, Json, app, settings
+from backhaul.cli.output import print_rows, say
+from backhaul.cli.running import runner
+
+
+@app.command()
+def notify(
+    is_test: Annotated[bool, typer.Option("--test", help="Send a test message to each address of [notify].")] = False, as_json: Json = False
+) -> None:
+    """Tell each address of [notify] what has come to need a look since it was last told: exceptions, guards, failed runs."""
+    chosen = settings()
+    if is_test:
+        from backhaul.pipeline.notifying import send_test
+
+        for reference in send_test(chosen):
+            say(f"{reference} took the test message.")
+        return
+    from flows.notify import notify as flow
+
+    told = runner(flow)(config=Chosen.config)
+    rows = [{"address": target, "told_of": count} for target, count in told.items()]
+    print_rows(rows, as_json=as_json, title="Notified", empty="nothing new to tell" if chosen.notify.urls else "[notify] has no urls")
