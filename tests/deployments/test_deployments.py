@@ -60,7 +60,7 @@ def test_a_scheduled_run_completes_and_is_on_record_in_both_histories(fleet: Fle
         asked = {"flow_runs": {"deployment_id": {"any_": [deployment["id"]]}, "state": ended}}
         return fleet.call("POST", "/flow_runs/filter", asked)
 
-    run = wait_for(finished, 60)[0]
+    run = wait_for(finished)[0]
     assert run["auto_scheduled"] is True and run["state"]["type"] == "COMPLETED", run["state"]
     subflows = fleet.call("POST", "/flow_runs/filter", {"flows": {"name": {"any_": ["sync"]}}})
     assert sorted(found["name"] for found in subflows) == ["sync-acme", "sync-zenith"]
@@ -88,9 +88,9 @@ def test_a_cancelled_run_leaves_nothing_half_done_and_the_next_one_finishes_the_
     before = world.journal.count(merchant=merchant)
     run = fleet.start("sync-all/sync", {"merchants": [merchant]})
     fleet.until(run, "Running")
-    wait_for(lambda: world.journal.count("loop.list", merchant) and world.journal.count(merchant=merchant) >= before + 5, 30)
+    wait_for(lambda: world.journal.count("loop.list", merchant) and world.journal.count(merchant=merchant) >= before + 5)
     fleet.call("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
-    assert fleet.until(run, "Cancelled", "Crashed", "Completed", within=45) == "Cancelled"
+    assert fleet.until(run, "Cancelled", "Crashed", "Completed") == "Cancelled"
     state, error = _rows(fleet, "SELECT state, error FROM runs WHERE merchant = ? ORDER BY started_at DESC LIMIT 1", merchant)[0]
     assert state == "failed" and error
     headers = {key for (key,) in _rows(fleet, "SELECT return_id FROM returns WHERE merchant = ?", merchant)}
@@ -118,13 +118,13 @@ def test_the_command_calls_the_pools_workers_in_and_ends_with_every_window_done_
     now = fleet.box.world.now
     span = ["--from", f"{now - timedelta(weeks=20):%Y-%m-%d}", "--to", f"{now:%Y-%m-%d}", "--fan-out", "1"]
     command = [str(Path(sys.executable).with_name("backhaul")), "--config", str(fleet.config), "backfill", "acme", *span]
-    done = subprocess.run(command, env=fleet.env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=fleet.env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     windows = _rows(fleet, "SELECT state, attempts FROM windows WHERE merchant = 'acme' AND purpose = 'backfill'")
     assert len(windows) >= 20 and set(windows) == {("completed", 1)}
     called = fleet.call("POST", "/flow_runs/filter", {"flow_runs": {"name": {"like_": "-share-"}}})
     assert len(called) == 1
-    assert wait_for(lambda: fleet.call("GET", f"/flow_runs/{called[0]['id']}")["state"]["name"] in ("Completed", "Cancelled"), 60)
+    assert wait_for(lambda: fleet.call("GET", f"/flow_runs/{called[0]['id']}")["state"]["name"] in ("Completed", "Cancelled"))
 
 
 def test_the_zombie_automation_is_one_that_the_server_takes(fleet: Fleet) -> None:

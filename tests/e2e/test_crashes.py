@@ -19,7 +19,7 @@ def house(build: Callable[..., House], store_url: str) -> House:
     return build(store_url=store_url)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it never happened"

@@ -38,7 +38,8 @@ KINDS = {
     "loop.flag": ("loop.flag", "flagged"),
     "loop.process": ("loop.process", "processed"),
 }
-IMPATIENT = 1.0  # seconds until a client gives up waiting
+HUNG = ("hang", "hang-after")
+PATIENCE = 1.0  # seconds until the client of one that hangs gives up; the others' is not asked for
 
 
 class Struck:
@@ -75,8 +76,13 @@ class Struck:
 
 @pytest.fixture(scope="module")
 def struck(build_shared: Callable[..., House]) -> Struck:
+    made = Http.__init__
+
+    def impatient_where_it_hangs(http: Http, *args: Any, **more: Any) -> None:
+        made(http, *args, **(more | {"timeout": PATIENCE} if more["merchant"] in HUNG else more))
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(Http.__init__.__kwdefaults__, "timeout", IMPATIENT)
+        patch.setattr(Http, "__init__", impatient_where_it_hangs)
         return Struck(build_shared({name: {"loop": {"process_settle_seconds": 1}} for name in FAULTS}))
 
 
