@@ -30,11 +30,6 @@ class Report:
     structural: list[str] = field(default_factory=list)
     rules_run: int = 0
 
-    @property
-    def critical_rows(self) -> set[int]:
-        """Positions of the rows that break a critical rule."""
-        return {failure.row for failure in self.failures if failure.severity == "critical"}
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from backhaul.cli.app import Chosen, Json, Merchant, app, settings
 from backhaul.cli.output import print_json, print_rows, say
 from backhaul.cli.running import Done, report_failures, run_each
+from backhaul.connectors.loop.endpoints import RETURNS
 from backhaul.domain.windows import parse_range
 from backhaul.errors import ConfigError, StoreError
 from backhaul.pipeline import backfilling
@@ -124,7 +125,7 @@ def _progress(store: Store, scope: Scope) -> Iterator[None]:
 @app.command()
 def audit(
     merchants: Names = None,
-    days: Annotated[int, typer.Option(min=1, max=120, help="How many of the last days.")] = 3,
+    days: Annotated[int, typer.Option(min=1, max=RETURNS.max_window.days, help="How many of the last days.")] = 3,
     as_json: Json = False,
 ) -> None:
     """Prove, day by day, that the store holds what the vendors hold; repair what is missing, and raise what cannot be."""

@@ -2,7 +2,7 @@
 
 | what                | how it is bounded                                                                                     |
 |---------------------|-------------------------------------------------------------------------------------------------------|
-| a window            | `SPAN` on a fixed grid, so that ranges that overlap share windows; under the 120 days that Loop lists  |
+| a window            | `SPAN` on a fixed grid, so that ranges that overlap share windows; under `RETURNS.max_window`         |
 | memory              | a window is read in batches of `intake.BATCH` returns, each stored before the next is read             |
 | who does a window   | one run at a time, by a lease (`store/windows.py`); a window left by a dead run is taken over          |
 | what a rerun does   | the windows that are not completed; what it meets again is no news                                     |

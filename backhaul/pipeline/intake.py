@@ -14,14 +14,17 @@ from backhaul.connectors.loop.endpoints import RETURNS
 from backhaul.domain import schema
 from backhaul.domain.keys import content_hash
 from backhaul.domain.windows import Window
+from backhaul.domain.words import ExceptionKind
 from backhaul.errors import StructuralError
 from backhaul.pipeline.deciding import count_decided, decide_history
 from backhaul.pipeline.judging import judge, warned
 from backhaul.pipeline.session import Session
 from backhaul.pipeline.soundness import require_sound
+from backhaul.store.exceptions import open_subjects, resolve_exception
 from backhaul.store.quarantine import Quarantined, Warned, known_quarantine, put_in_quarantine
 from backhaul.store.records import LISTED, ReturnRecord, make_records
 from backhaul.store.returns import known_returns, load_returns, read_back
+from backhaul.store.transaction import Transaction
 from backhaul.store.watermarks import move_watermark
 
 SOURCE = "loop"
@@ -150,6 +153,7 @@ def load(session: Session, intake: Intake, completes: Window | None = None, *, i
             warnings=intake.warnings,
         )
         put_in_quarantine(tx, SOURCE, intake.bad)
+        _claim_parcels(tx, {record.return_id for record in loaded.first})
         decided = decide_history(session, tx, loaded.first) if is_history else Counter()
         if completes is not None and intake.pull is not None and intake.pull.is_through:
             newest = min(intake.pull.high_water_at or completes.start, completes.end)
@@ -158,6 +162,12 @@ def load(session: Session, intake: Intake, completes: Window | None = None, *, i
     session.run.add("unchanged", len(intake.records) - loaded.total)
     session.run.add("quarantined", len(intake.bad))
     count_decided(session, decided)
+
+
+def _claim_parcels(tx: Transaction, return_ids: set[str]) -> None:
+    """A parcel that came before its return was known is no longer a stranger."""
+    for return_id in open_subjects(tx.connection, tx.merchant, ExceptionKind.BLIND_RECEIPT) & return_ids if return_ids else ():
+        resolve_exception(tx, ExceptionKind.BLIND_RECEIPT, return_id)
 
 
 def _records(batch: ReturnBatch) -> list[ReturnRecord]:

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pandas as pd
 
 from backhaul.connectors.base import ReceiptBatch, ReturnBatch
+from backhaul.connectors.loop.endpoints import RETURNS
 from backhaul.connectors.loop.normalise import normalise
 from backhaul.domain.windows import Window, next_sync_window, split
 from backhaul.pipeline import intake, receiving
@@ -19,7 +20,6 @@ from backhaul.store import quarantine
 from backhaul.store.polls import Scan
 from backhaul.store.watermarks import watermark
 
-LONGEST_WINDOW = timedelta(days=120)  # Loop refuses a longer one
 OVERLAP = timedelta(minutes=10)  # rows that Loop commits late are met again; upserts make it free
 
 
@@ -44,7 +44,7 @@ class Receipts:
 def pending_windows(session: Session) -> list[Window]:
     """The windows that a sync has to ask Loop for; the end is fixed here, once."""
     session.run.window = what_came_since(session)
-    return split(session.run.window.start, session.run.window.end, LONGEST_WINDOW)
+    return split(session.run.window.start, session.run.window.end, RETURNS.max_window)
 
 
 def what_came_since(session: Session) -> Window:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from backhaul.connectors.base import ReturnBatch
+from backhaul.connectors.loop.endpoints import RETURNS
 from backhaul.domain.words import ExceptionKind, LoopState
 from backhaul.errors import PermanentVendorError, StructuralError, UnauthorizedError
 from backhaul.pipeline import intake
@@ -18,7 +19,7 @@ from backhaul.store.returns import only_told_of, shown_by_loop
 
 FEW = 20  # returns that are read back one by one; for more, the list is fewer calls
 RECENT = timedelta(minutes=10)  # how far Loop's clock and ours may differ, and how late it may commit
-LONGEST = timedelta(days=119)  # the list refuses a range over 120 days
+LONGEST = RETURNS.max_window - RECENT
 SHOWN_AFTER = timedelta(minutes=10)  # a return that Loop does not show by then will hardly be shown any more
 UNKNOWN, NEVER_SHOWN = "unknown_return", "never_shown"
 _WHY = "a webhook told of it, and Loop shows it neither in its list nor by itself"

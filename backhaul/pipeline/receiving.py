@@ -12,6 +12,7 @@ import pandas as pd
 from backhaul import checks
 from backhaul.connectors.base import News, ReceiptBatch, Warehouse
 from backhaul.connectors.frames import joined
+from backhaul.connectors.loop.vendor import LOOP
 from backhaul.connectors.registry import WAREHOUSES
 from backhaul.domain import schema
 from backhaul.domain.keys import content_hash
@@ -23,9 +24,9 @@ from backhaul.pipeline.soundness import require_sound
 from backhaul.store import events, polls
 from backhaul.store.exceptions import raise_exception, resolve_exception
 from backhaul.store.polls import Scan
-from backhaul.store.quarantine import Quarantined, Warned, known_quarantine, put_in_quarantine, write_warnings
+from backhaul.store.quarantine import Quarantined, Warned, held_among, known_quarantine, put_in_quarantine, write_warnings
 from backhaul.store.receipts import ReceiptRecord, known_rmas, load_receipts, make_record
-from backhaul.store.returns import mark_due
+from backhaul.store.returns import mark_due, warehouses_of
 from backhaul.store.transaction import Transaction
 
 _HAS_LINES = schema.RECEIPTS.columns.index("has_lines")
@@ -192,12 +193,20 @@ def _as_told(record: ReceiptRecord) -> events.Told:
 
 
 def _write_exceptions(tx: Transaction, loaded: Sequence[ReceiptRecord], bad: Sequence[Quarantined]) -> None:
+    known = _known_returns(tx, [record for record in loaded if record.lines])
     for record in loaded:
-        if record.values["return_id"] is None and record.lines:
+        if record.lines and (return_id := record.values["return_id"]) not in known:
             units = sum(line[5] or 0 for line in record.lines)
             parcel = record.values["package_id"] or "no tracking number"
-            why = f"the warehouse received {units} units in a parcel that belongs to no RMA ({parcel})"
+            of = "that belongs to no RMA" if return_id is None else f"for return {return_id}, which Loop has not shown"
+            why = f"the warehouse received {units} units in a parcel {of} ({parcel})"
             raise_exception(tx, ExceptionKind.BLIND_RECEIPT, record.rma_key, why, None)
         resolve_exception(tx, ExceptionKind.RECEIPT_QUARANTINED, record.rma_key)
     for held in bad:
         raise_exception(tx, ExceptionKind.RECEIPT_QUARANTINED, held.record_key, held.reason, held.record_key)
+
+
+def _known_returns(tx: Transaction, records: Sequence[ReceiptRecord]) -> set[str]:
+    """The returns of these records that Loop has shown, among them those whose only version is in quarantine."""
+    ids = [return_id for record in records if (return_id := record.values["return_id"]) is not None]
+    return warehouses_of(tx.connection, tx.merchant, ids).keys() | held_among(tx.connection, tx.merchant, LOOP.name, ids)

@@ -86,11 +86,6 @@ class Session:
         return Terms(self.policy, self.reasons, self.settings.mode, client.must_close)
 
 
-def warehouse_names(settings: MerchantSettings) -> list[str]:
-    """The warehouses that a merchant's returns go to."""
-    return settings.warehouses()
-
-
 def called_warehouses(settings: MerchantSettings, *, by_file: bool = False) -> list[str]:
     """The warehouses that a run calls: all, but for one whose results come by file when nothing is announced, or the run is an import."""
     told_by_file = by_file or settings.policy.announce == "off"

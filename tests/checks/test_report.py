@@ -61,14 +61,12 @@ def test_rows_are_named_by_position_whatever_the_index_of_the_frame() -> None:
     report = validate(rows.set_axis([40, 7], axis="index"), "return_lines")
 
     assert report.failures == [Failure("LINE-004", "critical", rules()["LINE-004"].description, row=1)]
-    assert report.critical_rows == {1}
 
 
-def test_a_warning_is_not_a_critical_row() -> None:
+def test_what_only_warns_says_so() -> None:
     report = validate(frame("return_lines", good("return_lines", sku=None)), "return_lines")
 
     assert [failure.severity for failure in report.failures] == ["warning"]
-    assert report.critical_rows == set()
 
 
 def test_every_failing_row_is_named_not_only_the_first_few() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from backhaul.connectors.loop.normalise import normalise
-from backhaul.connectors.masonhub.normalise import normalise_callback
+from backhaul.connectors.masonhub import webhook
+from backhaul.connectors.vendor import Told
 from backhaul.pipeline import intake, receiving
 from flows.recorded import recorded_run
 from tests.connectors.vendor_server import PAYLOADS, Answer, Request, Vendor, said
@@ -105,7 +106,8 @@ def test_a_documented_return_read_alone_or_posted_ends_as_rows(documented: Calla
 def test_a_documented_callback_ends_as_an_rma_and_its_receipt(documented: Callable[..., Documented], name: str) -> None:
     house = documented().house
     with recorded_run("sync", "acme", config=str(house.file), trigger="command") as session:
-        receiving.take_in(session, "masonhub", normalise_callback(masonhub(name)), channel="webhook")
+        told = [Told(one.topic, one.body.encode()) for one in webhook.read({}, masonhub(name))]
+        receiving.take_in(session, "masonhub", webhook.receipts(told)[0], channel="webhook")
     wanted = json.loads(masonhub(name))["data"]
     keys = {one["customer_identifier"] or f"dc:{one['id']}" for one in wanted}
     assert {row["rma_key"] for row in house.rows("SELECT rma_key FROM rmas")} == keys

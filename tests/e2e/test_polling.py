@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from backhaul.pipeline import receiving
 from backhaul.sandbox import scenarios
+from flows.recorded import recorded_run
 from tests.e2e.house import House
 
 Build = Callable[..., House]
@@ -80,3 +82,24 @@ def test_where_others_announce_no_key_without_an_rma_is_asked_twice_before_every
     for _ in range(3):
         house.sync()
     assert house.standing(theirs)["available_units"] == 1
+
+
+def test_a_parcel_for_a_return_that_loop_has_not_shown_is_a_persons_until_loop_shows_it(build: Build) -> None:
+    house = build({"acme": {"mode": "shadow"}})
+    return_id = house.shop("TEE-NVY-M")
+    body: dict[str, Any] = {
+        "customer_identifier": return_id,
+        "return_type": "rma_submitted_by_customer",
+        "line_items": [{"customer_sku_id": "TEE-NVY-M", "quantity": 1, "return_reason_code": "other"}],
+    }
+    house.world.masonhub("acme").create(body)
+    house.receive(return_id)
+    with recorded_run("events", "acme", config=str(house.file), trigger="webhook") as session:  # before anything is heard of it from Loop
+        receiving.take_in(session, "masonhub", session.client("masonhub").find([return_id]), channel="webhook")
+    [told] = house.rows("SELECT kind, subject, why FROM recon_exceptions")
+    assert (told["kind"], told["subject"]) == ("blind_receipt", return_id)
+    assert f"for return {return_id}, which Loop has not shown" in told["why"]
+
+    house.sync()
+    assert house.exceptions() == set()
+    assert house.outcome(return_id)[0] == "process"

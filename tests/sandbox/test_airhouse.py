@@ -24,9 +24,13 @@ def test_the_same_return_twice_is_one_and_another_body_is_a_conflict(box: Sandbo
     assert box.world.effects("acme", "airhouse.create", "37600001") == 1
 
 
-def test_an_idempotency_key_is_honoured(airhouse: httpx.Client) -> None:
-    made = [airhouse.post("/returns", json=BODY | {"notes": note}, headers={"Idempotency-Key": "k"}).json()["id"] for note in ("a", "b")]
-    assert made[0] == made[1]
+def test_an_idempotency_key_stands_for_one_body(box: Sandbox, airhouse: httpx.Client) -> None:
+    bodies = (BODY, BODY, BODY | {"notes": "other words"}, BODY | {"external_id": "37600002"})
+    told = [airhouse.post("/returns", json=body, headers={"Idempotency-Key": "k"}) for body in bodies]
+    assert [one.status_code for one in told] == [201, 200, 409, 409]
+    assert [one.json()["error"]["code"] for one in told[2:]] == ["duplicate_external_id", "idempotency_key_reused"]
+    assert told[0].json()["id"] == told[1].json()["id"] == told[2].json()["error"]["existing_id"]
+    assert box.world.effects("acme", "airhouse.create", "37600001") == 1
 
 
 def test_changes_and_cancelling_need_a_requested_return_and_closing_a_processed_one(box: Sandbox, airhouse: httpx.Client) -> None:
@@ -34,7 +38,7 @@ def test_changes_and_cancelling_need_a_requested_return_and_closing_a_processed_
     assert airhouse.patch(f"/returns/{made}", json={"tracking_number": "94001"}).json()["tracking_number"] == "94001"
     assert airhouse.post(f"/returns/{made}/close").json()["error"]["code"] == "invalid_state"
     box.world.receive("acme", "37600001", "damaged")
-    item = airhouse.get(f"/returns/{made}").json()["items"][0]
+    item = airhouse.get("/returns", params={"external_id": "37600001"}).json()["data"][0]["items"][0]
     assert (item["expected_quantity"], item["received_quantity"], item["restocked_quantity"]) == (2, 2, 1)
     assert airhouse.patch(f"/returns/{made}", json={}).status_code == airhouse.post(f"/returns/{made}/cancel").status_code == 409
     assert [airhouse.post(f"/returns/{made}/close").json()["status"] for _ in range(2)] == ["closed", "closed"]
@@ -54,7 +58,7 @@ def test_the_list_pages_in_order_of_change(airhouse: httpx.Client) -> None:
 def test_errors_have_a_code(box: Sandbox, airhouse: httpx.Client) -> None:
     box.world.airhouse("acme").options.known_skus = frozenset({"CAP"})
     assert airhouse.post("/returns", json=BODY).json()["error"]["code"] == "unknown_sku"
-    assert airhouse.get("/returns/ret_none").status_code == 404
+    assert airhouse.post("/returns/ret_none/cancel").status_code == 404
     assert httpx.get(f"{box.airhouse_url('acme')}/returns").status_code == 401
 
 

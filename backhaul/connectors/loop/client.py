@@ -64,7 +64,7 @@ class LoopClient:
         """The returns updated from `start` to `end`, both included, normalised, from one pass a state over the same fixed range.
 
         A return that two passes show is taken as it was last updated; where that ties, as the later pass saw it.
-        Raises ValueError for a range over 120 days, which Loop refuses: split it.
+        Raises ValueError for a range over `RETURNS.max_window`, which Loop refuses: split it.
         """
         found: Found = {}
         for state in states:
@@ -105,7 +105,7 @@ class LoopClient:
         """The advance shipping notice report for these days, both included, in spans as long as Loop takes them."""
         rows: list[AsnRow] = []
         while start <= end:
-            last = min(start + endpoints.ASN_MAX_SPAN, end)
+            last = min(start + endpoints.ASN_SPAN, end)
             body = self.http.read(endpoints.ASN_PATH, {"from": start.isoformat(), "to": last.isoformat()}, operation="asn")
             rows += answers.asn_rows(body, f"{self.http.merchant}: the ASN report")
             start = last + timedelta(days=1)

@@ -10,25 +10,24 @@ from backhaul.domain.schema import LOOP_STATES
 
 @dataclass(frozen=True, slots=True)
 class ListEndpoint:
-    """The detailed returns list (section 6.1)."""
+    """The detailed returns list (docs/vendors/loop.md, 6.1)."""
 
     path: str
     states: tuple[str, ...]
     filter: str
-    max_window: timedelta
+    max_window: timedelta  # of everything that Loop lists by time, the shipping notice too
     page_size: int
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A write to one return (section 6.4). `name` is the operation in metrics."""
+    """A write to one return (docs/vendors/loop.md, 6.4). `name` is the operation in metrics."""
 
     name: str
     path: str
 
 
 SCOPE = "returns"  # every endpoint here but the webhooks
-WEBHOOK_SCOPE = "developer_tools"
 AUTH_HEADER = "X-Authorization"  # the raw key, no scheme before it
 
 RETURNS = ListEndpoint(
@@ -41,7 +40,7 @@ RETURNS = ListEndpoint(
 DETAILS_PATH = "/warehouse/return/details"  # no match is HTTP 200 with {"error": {"message": …}}
 DETAILS_NOT_FOUND = "no return found"  # the words that tell it from any other complaint
 ASN_PATH = "/warehouse/reporting/asn"  # never paginated, a bare array, dates as yyyy-mm-dd
-ASN_MAX_SPAN = timedelta(days=119)  # 120 days with both ends included; from version 2026-10 a longer span is refused
+ASN_SPAN = RETURNS.max_window - timedelta(days=1)  # both of its ends are included; from version 2026-10 a longer span is refused
 PROCESS = Action("process", "/warehouse/return/{id}/process")  # only queues: true is accepted, not done
 FLAG = Action("flag", "/warehouse/return/{id}/flag")  # takes no reason; the note before it carries that
 NOTE = Action("note", "/warehouse/return/{id}/note")  # singular to write, plural to read

@@ -180,7 +180,7 @@ def _state(value: Scalar) -> str | None:
 def _is_paid(record: ReturnWire) -> bool:
     """Loop has processed the return: it says so, or dates an outcome, or there is a refund (docs/vendors/loop.md, 6.1).
 
-    A record of 2019 has no field that could say so: a closed one with a refund was paid (section 10).
+    A record of 2019 has no field that could say so: a closed one with a refund was paid.
     """
     told = (record.was_processed, record.refunds, record.shopify_refund_object, record.outcomes_processed_at)
     if told == (None, None, None, None):

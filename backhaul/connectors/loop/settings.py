@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from backhaul.connectors.loop.endpoints import RETURNS
 from backhaul.connectors.settings import FirstSection, Question, Section
 from backhaul.secret import SecretRef
 from backhaul.urls import BaseUrl
@@ -17,7 +18,7 @@ class LoopSettings(Section):
     webhook_secret: SecretRef | None = None
     process_settle_seconds: int = Field(900, ge=0)
     outcome_hours: int = Field(24, ge=1)  # how long Loop may take for what a processed return owes; its times lag by hours
-    first_sync_days: int = Field(7, ge=1, le=120)
+    first_sync_days: int = Field(7, ge=1, le=RETURNS.max_window.days)
     requests_per_minute: int = Field(300, ge=1)  # Loop's documented limit for one key
 
 
@@ -30,7 +31,7 @@ base_url = {base_url}
 # Needs the scopes Returns and Developer Tools.
 api_key = {api_key}
 webhook_secret = {webhook_secret}
-# How far back the first sync looks, in days (1 to 120). Older returns come by 'backhaul backfill'.
+# How far back the first sync looks, in days (from 1). Older returns come by 'backhaul backfill'.
 first_sync_days = 7
 # Loop only queues a process call: so long (in seconds) an uncertain one is left before it is looked at again.
 process_settle_seconds = 900

@@ -160,7 +160,7 @@ class MasonHub:
     def _pages(self, params: dict[str, str], operation: str, offset: int = 0) -> Iterator[tuple[list[bytes], int | None]]:
         """The pages of a search, a call each: the records that no page before had, and the next offset, None after the last page.
 
-        There is no count and no link: a page that is not full is the last (section 4.5). Raises StructuralError when pages repeat.
+        A page that is not full is the last (docs/vendors/masonhub.md, 4.5). Raises StructuralError when pages repeat.
         """
         seen: set[str] = set()  # of the records' own bytes: pages shift while they are read
         while True:

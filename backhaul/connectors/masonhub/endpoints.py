@@ -9,7 +9,7 @@ from backhaul.domain.words import RmaStage
 
 @dataclass(frozen=True, slots=True)
 class RmaEndpoint:
-    """RMAs: GET is a search, and every write takes an array (section 4)."""
+    """RMAs: GET is a search, and every write takes an array (docs/vendors/masonhub.md, 4)."""
 
     path: str
     batch_size: int
@@ -39,7 +39,7 @@ PACKAGE_LIMITS = (5, 100)
 NOTES_LIMITS = (2, 50)
 UNLABELLED_PACKAGE = "LOOP-{return_id}"  # package_id is required when MasonHub makes no label
 
-# The statuses of a record (section 4.4) and how far each has come; an unlisted word is no stage, and never guessed.
+# The statuses of a record (docs/vendors/masonhub.md, 4.4) and how far each has come; an unlisted word is no stage, and never guessed.
 STAGES = {
     "open": RmaStage.ANNOUNCED.value,
     "in-receiving": RmaStage.RECEIVING.value,
@@ -49,7 +49,7 @@ STAGES = {
 EVENT_ONLY = frozenset({"tendered", "intransit", "delivered", "undeliverable", "ondock", "receivingstarted"})  # never a record's status
 TERMINAL = "received"
 
-# receiving_details is an open set of words; an unlisted one is never guessed (section 4.6).
+# receiving_details is an open set of words; an unlisted one is never guessed (docs/vendors/masonhub.md, 4.6).
 CONDITIONS = {
     "available": "available",
     "damaged": "damaged",

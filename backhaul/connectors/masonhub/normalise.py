@@ -13,11 +13,10 @@ from backhaul.connectors import parse
 from backhaul.connectors.base import ReceiptBatch, Rejected
 from backhaul.connectors.frames import Unreadable, frame
 from backhaul.connectors.masonhub.endpoints import CONDITIONS, EVENT_ONLY, NOT_ARRIVED, STAGES, TERMINAL, UNGRADED
-from backhaul.connectors.masonhub.wire import CONTAINERS, FREE, WANTED, CallbackWire, DetailWire, EventWire, LineWire, RmaWire
+from backhaul.connectors.masonhub.wire import CONTAINERS, FREE, WANTED, DetailWire, EventWire, LineWire, RmaWire
 from backhaul.connectors.parse import UNPARSED, Scalar
 from backhaul.connectors.text import BODY_LIMIT, fingerprint, kept, plain
 from backhaul.domain.schema import RECEIPT_LINES, RECEIPTS
-from backhaul.errors import StructuralError
 
 UNDECODABLE = "WIRE-002"
 _WORD_LIMIT = 60  # characters of a warehouse's word for a condition
@@ -83,24 +82,6 @@ def normalise(records: Sequence[msgspec.Raw | bytes]) -> ReceiptBatch:
     """
     facts, rejected = decoded(records)
     return batch(facts, rejected)
-
-
-def normalise_callback(raw: bytes) -> ReceiptBatch:
-    """An `rmaEvent` callback's body, version 1.0 or 2.0, as receipts. Raises StructuralError when it holds no data."""
-    try:
-        bodies = msgspec.json.decode(raw, type=list[CallbackWire]) if raw.lstrip().startswith(b"[") else [_callback(raw)]
-        records: list[msgspec.Raw | bytes] = []
-        for body in bodies:
-            data = bytes(body.data)
-            records += msgspec.json.decode(data, type=list[msgspec.Raw]) if data.lstrip().startswith(b"[") else [data]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        why = str(error) if isinstance(error, msgspec.MsgspecError) else error.__class__.__name__
-        raise StructuralError(f"MasonHub's callback has a shape that it does not document: {why}") from None
-    return normalise(records)
-
-
-def _callback(raw: bytes) -> CallbackWire:
-    return msgspec.json.decode(raw, type=CallbackWire)
 
 
 def decoded(records: Sequence[msgspec.Raw | bytes]) -> tuple[list[Fact], list[Rejected]]:

@@ -51,13 +51,16 @@ def _check_items(account: AirhouseAccount, items: Any) -> Reply | None:
 
 
 def create_return(ground: Ground, call: Call) -> Reply:
-    """POST /returns: 201; the same again is 200; another body under the same external_id is 409."""
+    """POST /returns: 201; the same again is 200; another body under the same external_id, or the same key, is 409."""
     account, body = ground.account(call.merchant, AirhouseAccount), _object(call)
     if body is None:
         return _error(400, "malformed", "The body is not a JSON object.")
     key, external_id = call.headers.get("idempotency-key"), body.get("external_id")
-    if key is not None and key in account.keyed:
-        return as_json(account.wire(account.returns[account.keyed[key]]))
+    keyed = account.returns[account.keyed[key]] if key is not None and key in account.keyed else None
+    if keyed is not None and keyed.request == body:
+        return as_json(account.wire(keyed))
+    if keyed is not None and keyed.external_id != external_id:
+        return _error(409, "idempotency_key_reused", "Idempotency-Key already used for another return", existing_id=keyed.id)
     refused = _check_items(account, body.get("items"))
     if refused is not None:
         return refused
@@ -77,12 +80,6 @@ def create_return(ground: Ground, call: Call) -> Reply:
 def _found(ground: Ground, call: Call) -> AirhouseReturn | Reply:
     item = ground.account(call.merchant, AirhouseAccount).returns.get(call.path["id"])
     return item if item is not None else _error(404, "not_found", "There is no such return.")
-
-
-def get_return(ground: Ground, call: Call) -> Reply:
-    """GET /returns/{id}."""
-    item = _found(ground, call)
-    return item if isinstance(item, Reply) else as_json(ground.account(call.merchant, AirhouseAccount).wire(item))
 
 
 def list_returns(ground: Ground, call: Call) -> Reply:
@@ -158,7 +155,6 @@ def close_return(ground: Ground, call: Call) -> Reply:
 OPERATIONS = (
     Operation("airhouse.create", "POST", "/returns", create_return, is_write=True),
     Operation("airhouse.list", "GET", "/returns", list_returns),
-    Operation("airhouse.get", "GET", "/returns/{id}", get_return),
     Operation("airhouse.update", "PATCH", "/returns/{id}", patch_return, is_write=True),
     Operation("airhouse.cancel", "POST", "/returns/{id}/cancel", cancel_return, is_write=True),
     Operation("airhouse.close", "POST", "/returns/{id}/close", close_return, is_write=True),

@@ -1,6 +1,6 @@
 """MasonHub's endpoints (docs/vendors/masonhub.md 2, 4, 5.1, 6, 7): arrays in, 200 always, the truth in each record's result.
 
-Quirks Q1, Q2, Q8 to Q12 of section 9.
+Quirks Q1, Q2, Q8 to Q12 of docs/vendors/masonhub.md, 9.
 """
 
 from __future__ import annotations

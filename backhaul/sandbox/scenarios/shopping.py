@@ -180,14 +180,3 @@ def bulk(world: World, merchant: str, returns: int = 100_000, *, days: float = 1
         account.bulk = Bulk(models, returns, end - timedelta(days=days), end, first_id, first_line)
         account.bulk.fill(account.by_created, account.by_updated)
         return account.bulk
-
-
-def order_book(world: World, merchant: str) -> dict[str, dict[str, int]]:
-    """Order number → SKU → units, for `MasonHubOptions.orders`: what the returns of an account can have been ordered on."""
-    orders: dict[str, dict[str, int]] = {}
-    for item in world.loop(merchant):
-        held = orders.setdefault(str(item.order_number), {})
-        for line in item.lines:
-            if line.sku is not None:
-                held[line.sku] = held.get(line.sku, 0) + 1
-    return orders

@@ -105,13 +105,6 @@ def _found(account: ShipBobAccount, call: Call) -> Return | Reply:
     return item if item is not None else _problem(404, "Not Found")
 
 
-def get_return(ground: Ground, call: Call) -> Reply:
-    """GET /return/{id}."""
-    account = ground.account(call.merchant, ShipBobAccount)
-    item = _found(account, call)
-    return item if isinstance(item, Reply) else as_json(full(account, item))
-
-
 def update_return(ground: Ground, call: Call) -> Reply:
     """PUT /return/{id}: a whole new body, while nothing has arrived. 2025-07 wants the channel named."""
     account, body = ground.account(call.merchant, ShipBobAccount), _object(call)
@@ -262,7 +255,6 @@ def delete_webhook(ground: Ground, call: Call) -> Reply:
 OPERATIONS = (
     Operation("shipbob.create", "POST", "/return", create_return, is_write=True),
     Operation("shipbob.return.list", "GET", "/return", list_returns),
-    Operation("shipbob.get", "GET", "/return/{id}", get_return),
     Operation("shipbob.update", "PUT", "/return/{id}", update_return, is_write=True),
     Operation("shipbob.cancel", "POST", "/return/{id}:cancel", cancel_return, is_write=True),
     Operation("shipbob.product.list", "GET", "/product", list_products),
