@@ -7,7 +7,7 @@ from prefect import flow
 from backhaul.pipeline.reconciling import RunSummary
 from backhaul.pipeline.session import Session
 from flows.recorded import recorded_run
-from tasks.actions import decide_returns, deliver_due, notice_what_hangs, publish_summary, retry_deliveries
+from tasks.actions import decide_returns, deliver_due, notice_what_hangs, publish_summary, retry_deliveries, send_shadowed
 from tasks.returns import check_returns, keep_news, load_returns, read_return
 
 
@@ -18,6 +18,9 @@ def deliver(
     trigger: str = "schedule",
     retry: list[str] | None = None,
     kinds: list[str] | None = None,
+    from_shadow: list[str] | None = None,
+    operator: str | None = None,
+    why: str | None = None,
 ) -> RunSummary:
     """Send what a merchant's outbox owes, and take in what the answers mean.
 
@@ -27,11 +30,16 @@ def deliver(
         trigger: What started this run, for the run history.
         retry: Returns whose given-up deliveries go again.
         kinds: Only deliveries of these kinds go again; all when none is named.
+        from_shadow: Returns of which what was decided in shadow is sent.
+        operator: Who has these returns sent; else the login that this runs under.
+        why: Why, for the record.
     """
     with recorded_run("deliver", merchant, config=config, trigger=trigger) as session:
         for return_id in retry or ():
             read_again(session, return_id)
-            retry_deliveries(session, return_id, kinds)
+            retry_deliveries(session, return_id, kinds, operator, why)
+        if from_shadow:
+            send_shadowed(session, from_shadow, operator, why)
         decide_returns(session)
         deliver_due(session)
         decide_returns(session)

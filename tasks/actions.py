@@ -13,6 +13,7 @@ from tasks.steps import step
 decide_returns = step("decide-returns", deciding.decide_due)
 deliver_due = step("deliver-due", delivering.deliver_due)
 retry_deliveries = step("retry-deliveries", delivering.retry_deliveries, run_name="retry-deliveries {return_id}")
+send_shadowed = step("send-shadowed", delivering.send_shadowed)
 compare_asn = step("compare-asn", shipping_notice.compare_window, run_name="compare-asn {window.start:%Y-%m-%d}")
 notice_what_hangs = step("notice-what-hangs", reconciling.notice)
 

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from backhaul.cli.app import Chosen, Json, app, settings, store
+from backhaul.cli.app import As, Chosen, Json, Why, app, settings, store
 from backhaul.cli.output import print_json, print_rows, say
 from backhaul.cli.running import Done, report_failures, run_each
 from backhaul.errors import BackhaulError
 from backhaul.pipeline.session import check_secrets
+from backhaul.store.by_hand import GivenUp, given_up
 from backhaul.store.engine import Store
-from backhaul.store.outbox import GivenUp, given_up
 
 Names = Annotated[list[str] | None, typer.Argument(help="Merchants; all of them when none is named.")]
 _SHOWN = ("records_in", "records_out", "quarantined", "decided_process", "decided_flag", "decided_hold", "delivered", "refused")
@@ -35,6 +35,8 @@ def deliver(
     merchants: Annotated[list[str] | None, typer.Option("--merchant", help="Only this merchant.")] = None,
     is_all: Annotated[bool, typer.Option("--all", help="With --retry: everything that was given up.")] = False,
     is_sure: Annotated[bool, typer.Option("--yes", help="With --retry: do not ask first.")] = False,
+    why: Why = None,
+    who: As = None,
     as_json: Json = False,
 ) -> None:
     """Drain the outbox, pulling nothing.
@@ -57,7 +59,7 @@ def deliver(
     done: list[Done] = []
     for name in sorted(name for name, ids in by_merchant.items() if ids):
         check_secrets(settings(), [name])
-        done += run_each(flow, [name], config=Chosen.config, trigger="command", retry=by_merchant[name], kinds=kinds)
+        done += run_each(flow, [name], config=Chosen.config, trigger="command", retry=by_merchant[name], kinds=kinds, operator=who, why=why)
     _show(done, as_json, "Deliver")
     raise typer.Exit(report_failures(done))
 

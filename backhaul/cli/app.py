@@ -12,6 +12,7 @@ import typer
 from backhaul import __version__, config
 from backhaul.cli.output import complain, say
 from backhaul.config import Settings
+from backhaul.pipeline.acting import Operator, login
 from backhaul.store.engine import Store
 
 app = typer.Typer(
@@ -23,6 +24,8 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+As = Annotated[str | None, typer.Option("--as", help="Who you are; your login when it is not given.")]
+Why = Annotated[str | None, typer.Option("--why", help="Why, for the record. No customer's data.")]
 Merchant = Annotated[str | None, typer.Option("--merchant", help="Only this merchant.")]
 
 
@@ -67,3 +70,8 @@ def store() -> Iterator[Store]:
         yield opened
     finally:
         opened.close()
+
+
+def operator(opened: Store, name: str | None) -> Operator:
+    """Who acts: the person named with --as, else the login."""
+    return Operator(opened, name or login())

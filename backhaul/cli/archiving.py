@@ -9,11 +9,10 @@ from typing import Annotated
 
 import typer
 
-from backhaul.cli.app import Json, Merchant, app, settings, store
+from backhaul.cli.app import As, Json, Merchant, Why, app, operator, settings, store
 from backhaul.cli.output import print_json, print_rows, say
 from backhaul.pipeline import retaining
 from backhaul.pipeline.session import utc_now
-from backhaul.store.archive import archive_returns
 from backhaul.store.runs import kept_to_its_end, start_run
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -30,6 +29,8 @@ def _age(text: str) -> timedelta:
 def archive(
     older_than: Annotated[str, typer.Option("--older-than", help="How long nothing has happened to them: 30d, 12h, 8w.")],
     merchant: Merchant = None,
+    why: Why = None,
+    who: As = None,
     as_json: Json = False,
 ) -> None:
     """Set aside returns that are over, so that open work stands out in recon_open; nothing is deleted."""
@@ -42,8 +43,8 @@ def archive(
         for name in names:
             now = utc_now()
             run = start_run(opened, "archive", name, "command", now)
-            with kept_to_its_end(opened, run, utc_now), opened.write(name) as connection:
-                run.add("archived", archive_returns(connection, name, now - age, now))
+            with kept_to_its_end(opened, run, utc_now):
+                run.add("archived", operator(opened, who).archive(name, now - age, why))
             rows.append({"merchant": name, "archived": run.count("archived")})
     print_rows(rows, as_json=as_json, title="Archive", empty="no merchant in the config")
 

@@ -7,17 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from backhaul.cli.app import Chosen, Json, Merchant, app, settings, store
+from backhaul.cli.app import As, Chosen, Json, Merchant, Why, app, operator, settings, store
 from backhaul.cli.output import complain, print_json, print_rows, say
 from backhaul.cli.running import report_failures, run_each
 from backhaul.domain.plainly import money
 from backhaul.domain.story import decided
+from backhaul.domain.words import ALL_VENDORS
 from backhaul.errors import BackhaulError
 from backhaul.links import links
 from backhaul.pipeline.session import check_secrets, utc_now
 from backhaul.store import quarantine
-from backhaul.store.exceptions import settle_exceptions
 from backhaul.store.explaining import explained
+from backhaul.store.pauses import standing_pauses
 from backhaul.store.reports import all_exceptions
 from backhaul.store.runs import latest_runs
 from backhaul.store.search import Search, search
@@ -41,7 +42,11 @@ def runs(merchant: Merchant = None, limit: Annotated[int, typer.Option(min=1, he
     """The run history, newest first."""
     with store() as opened, opened.read() as connection:
         rows = latest_runs(connection, merchant, limit)
+        stopped = standing_pauses(connection, merchant)
     print_rows(rows, as_json=as_json, title="Runs", columns=None if as_json else _RUN_COLUMNS, empty="none yet")
+    for one in stopped if not as_json else ():
+        what = "all it sends" if one.vendor == ALL_VENDORS else f"what goes to {one.vendor}"
+        say(f"{one.merchant}: {what} is paused since {one.paused_at:%Y-%m-%d %H:%M} UTC by {one.operator}: {one.why}")
 
 
 @app.command()
@@ -134,7 +139,10 @@ def list_held(
 
 @held.command("retry")
 def retry_held(
-    merchants: Annotated[list[str] | None, typer.Argument(help="Merchants; all when none is named.")] = None, as_json: Json = False
+    merchants: Annotated[list[str] | None, typer.Argument(help="Merchants; all when none is named.")] = None,
+    why: Why = None,
+    who: As = None,
+    as_json: Json = False,
 ) -> None:
     """Read the records in quarantine again from their source and let them pass if they now do."""
     from flows.retry import retry_quarantine as flow
@@ -142,7 +150,7 @@ def retry_held(
     chosen = settings()
     names = merchants or sorted(chosen.merchants)
     check_secrets(chosen, names)
-    done = run_each(flow, names, config=Chosen.config, trigger="command")
+    done = run_each(flow, names, config=Chosen.config, trigger="command", operator=who, why=why)
     rows = [
         {"merchant": one.merchant, "released": one.counts.get("released", 0), "still_held": one.counts.get("still_held", 0)} for one in done
     ]
@@ -164,10 +172,13 @@ def resolve_exceptions(
     subject: Annotated[str, typer.Argument(help="What it is about: a subject of the list, or a return id.")],
     kind: Annotated[str | None, typer.Option("--kind", help="Only this kind.")] = None,
     merchant: Merchant = None,
+    why: Why = None,
+    who: As = None,
     as_json: Json = False,
 ) -> None:
     """Say that you have dealt with exceptions. They open again only for another cause; nothing is sent to anyone."""
-    with store() as opened, opened.write() as connection:
-        rows = settle_exceptions(connection, merchant, subject, kind, utc_now())
+    with store() as opened:
+        settled = operator(opened, who).resolve(subject, why, kind=kind, merchant=merchant)
+    rows = [{"merchant": one.merchant, "kind": one.kind, "subject": one.subject} for one in settled]
     print_rows(rows, as_json=as_json, title="Settled", empty=f"nothing open about {subject}")
     raise typer.Exit(0 if rows else 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backhaul.domain.plainly import units
-from backhaul.domain.words import DeliveryKind, DeliveryState
+from backhaul.domain.words import Act, DeliveryKind, DeliveryState
 
 DUTIES: dict[str, str] = {
     DeliveryKind.RMA_CREATE: "announce the return to the warehouse",
@@ -30,6 +30,14 @@ _OUTCOMES = {
     "unknown_return": "; Loop does not show the return yet",
     "never_shown": "; Loop never showed the return",
 }
+_ACTS = {
+    Act.RELEASE: "let go what a guard held",
+    Act.REJECT: "said no to what a guard held",
+    Act.RETRY: "had it tried again",
+    Act.FROM_SHADOW: "had sent what was decided in shadow mode",
+    Act.RESOLVE: "dealt with an exception",
+    Act.ARCHIVE: "set the return aside",
+}
 
 
 def version(number: int, state: str | None, lines: int | None) -> str:
@@ -55,3 +63,9 @@ def delivery(kind: str, state: str, message: str | None) -> str:
 def confirmed(kind: str) -> str:
     """`Read back: process the return in Loop.`"""
     return f"Done and read back: {DUTIES.get(kind, kind)}."
+
+
+def act(operator: str, what: str, why: str | None) -> str:
+    """`sam let go what a guard held: looked at it.`"""
+    told = f"{operator} {_ACTS.get(Act(what), what)}{f': {why}' if why else ''}"
+    return told if told.endswith((".", "!", "?")) else f"{told}."

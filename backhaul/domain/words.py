@@ -103,6 +103,34 @@ class DeliveryState(StrEnum):
     SHADOW = "shadow"  # recorded only: the merchant is in shadow mode
 
 
+class Guard(StrEnum):
+    """A limit that a merchant sets to what is sent by itself. The names are the config's."""
+
+    VALUE_OF_ONE = "value_of_one"
+    HOLD_FIRST = "hold_first"
+    PROCESSES_PER_HOUR = "processes_per_hour"
+    VALUE_PER_HOUR = "value_per_hour"
+    FLAG_SHARE_PER_DAY = "flag_share_per_day"
+
+
+class Act(StrEnum):
+    """Something that a person did."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    RELEASE = "release"
+    REJECT = "reject"
+    RETRY = "retry"
+    FROM_SHADOW = "from_shadow"
+    RESOLVE = "resolve"
+    ARCHIVE = "archive"
+    QUARANTINE_RETRY = "quarantine_retry"
+
+
+ALL_VENDORS = "*"  # a pause of everything that is sent for a merchant
+REJECTED = "rejected"  # what holds a delivery that a person said no to
+
+
 class ExceptionKind(StrEnum):
     """Something that needs a person."""
 
@@ -125,6 +153,7 @@ class ExceptionKind(StrEnum):
     PROCESS_UNCONFIRMED = "process_unconfirmed"
     CANCEL_AFTER_RECEIVING = "cancel_after_receiving"
     OUTCOME_UNDONE = "outcome_undone"
+    GUARD_HOLDS = "guard_holds"
     SILENCE = "silence"
     AUDIT_GAP = "audit_gap"
     CHECKS_DISAGREE = "checks_disagree"
@@ -155,6 +184,7 @@ REMEDIES: dict[ExceptionKind, str] = {
     ExceptionKind.PROCESS_UNCONFIRMED: "Look at the return in Loop, and process it there by hand if Loop has not.",
     ExceptionKind.CANCEL_AFTER_RECEIVING: "The parcel has arrived for a return that ended in Loop: settle it with the customer by hand.",
     ExceptionKind.OUTCOME_UNDONE: "Finish in Loop what it has not done for the customer; the exception ends once Loop shows it done.",
+    ExceptionKind.GUARD_HOLDS: "Look at 'backhaul guard list', then 'backhaul guard release' or 'backhaul guard reject', one or --all.",
     ExceptionKind.SILENCE: "Check with the vendor, and with 'backhaul doctor', that its webhooks and its API still reach us.",
     ExceptionKind.AUDIT_GAP: "Run 'backhaul backfill' over the days named, then run the audit again.",
     ExceptionKind.CHECKS_DISAGREE: "Two engines judge one rule differently: report the rule to Backhaul's developers, and keep the record.",

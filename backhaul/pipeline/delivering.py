@@ -9,10 +9,10 @@ from contextvars import copy_context
 from datetime import datetime, timedelta
 
 from backhaul.domain.circuit import Circuit
+from backhaul.pipeline import acting
 from backhaul.pipeline.lane import LOOP, Lane
 from backhaul.pipeline.session import Session
 from backhaul.store import circuits, due, outbox
-from backhaul.store.returns import mark_due
 
 _PATIENCE = timedelta(seconds=20)  # a retry due sooner than this is waited for; later ones are the next run's
 
@@ -38,14 +38,17 @@ class Courier:
         with self.session.write() as tx:
             outbox.expire_the_dead(tx)
         accepted, give_up_at = 0, time.monotonic() + 3 * _PATIENCE.total_seconds()
-        while due := self._lanes_due():
+        while ready := self._lanes_due():
             claimed = sum(lane.claimed for lane in self.lanes)
-            through = self._drain_lanes(due)
+            through = self._drain_lanes(ready)
             accepted += through
             is_idle = claimed == sum(lane.claimed for lane in self.lanes)
             if is_idle or (not through and time.monotonic() > give_up_at):
                 break  # the vendors have been saying no for a minute; the next run tries again
         self.session.run.add("delivered", accepted)
+        with self.session.store.read() as connection:
+            waiting = due.paused(connection, self.session.merchant)
+        self.session.run.add("paused", waiting - self.session.run.count("paused"))  # as it stood at the last drain of the run
         for lane in self.lanes:
             if lane.error is not None:
                 raise lane.error
@@ -85,8 +88,15 @@ def deliver_due(session: Session) -> bool:
     return courier.acts > 0
 
 
-def retry_deliveries(session: Session, return_id: str, kinds: Sequence[str] | None) -> None:
+def retry_deliveries(
+    session: Session, return_id: str, kinds: Sequence[str] | None = None, operator: str | None = None, why: str | None = None
+) -> None:
     """Give the refused, failed and dead deliveries of one return another chance, because an operator asked for it."""
     with session.write() as tx:
-        session.run.add("retried", len(outbox.retry(tx, return_id, kinds)))
-        mark_due(tx, [return_id])
+        session.run.add("retried", len(acting.retry(tx, operator or acting.login(), return_id, kinds, why)))
+
+
+def send_shadowed(session: Session, return_ids: Sequence[str], operator: str | None = None, why: str | None = None) -> None:
+    """Owe what was decided in shadow for these returns, because an operator asked for it."""
+    with session.write() as tx:
+        session.run.add("from_shadow", len(acting.send_shadowed(tx, operator or acting.login(), return_ids, why)))

@@ -45,6 +45,7 @@ from backhaul.points import reach
 from backhaul.store import circuits, due, outbox
 from backhaul.store.exceptions import raise_exception
 from backhaul.store.outbox import Attempt, Delivery
+from backhaul.store.pauses import is_paused
 from backhaul.store.returns import mark_due
 from backhaul.store.transaction import Transaction
 
@@ -225,7 +226,12 @@ class Lane:
                 if not place:
                     for one in group:
                         outbox.write_attempt(tx, one.delivery_id, one.attempts, Attempt("retry", started_at, message=str(error)))
-                begun = outbox.begin_alone(tx, delivery)
+                begun = None
+                if is_paused(tx.connection, tx.merchant, self.vendor):
+                    waits = Attempt("waiting", started_at, message="a person paused this vendor before it was sent alone")
+                    outbox.settle(tx, delivery, domain.TRY_LATER, waits, next_attempt_at=tx.now)
+                else:
+                    begun = outbox.begin_alone(tx, delivery)
             if begun is not None:
                 accepted += self._send([begun])
         return accepted

@@ -13,7 +13,7 @@ from backhaul.connectors.base import ReceiptBatch, ReturnBatch
 from backhaul.connectors.loop.endpoints import RETURNS
 from backhaul.connectors.loop.normalise import normalise
 from backhaul.domain.windows import Window, next_sync_window, split
-from backhaul.pipeline import intake, receiving
+from backhaul.pipeline import acting, intake, receiving
 from backhaul.pipeline.intake import Intake, Pull
 from backhaul.pipeline.session import Session
 from backhaul.store import quarantine
@@ -84,6 +84,14 @@ def count_held(session: Session) -> int:
     """How many records are in quarantine."""
     with session.store.read() as connection:
         return quarantine.count_held(connection, session.merchant)
+
+
+def begin_retry(session: Session, operator: str | None, why: str | None) -> int:
+    """Keep who has the quarantine read again; returns how many records are in it."""
+    with session.write() as tx:
+        held = quarantine.count_held(tx.connection, tx.merchant)
+        acting.retry_quarantine(tx, operator or acting.login(), held, why)
+    return held
 
 
 def read_held_returns(session: Session) -> Batch:

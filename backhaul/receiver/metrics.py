@@ -14,9 +14,11 @@ from prometheus_client.registry import Collector
 
 from backhaul.pipeline.session import Clock
 from backhaul.store import events
+from backhaul.store.by_hand import held_by_guard
 from backhaul.store.circuits import open_circuits
 from backhaul.store.deliveries import owed_by_state
 from backhaul.store.engine import DATABASE_ERRORS, Store
+from backhaul.store.pauses import Pause, standing_pauses
 from backhaul.store.quarantine import held_by_source
 from backhaul.store.watermarks import Watermark, all_watermarks
 
@@ -82,10 +84,19 @@ class _Stored(Collector):
             with self._store.read() as connection:
                 backlog, marks = events.backlog(connection, self._clock()), all_watermarks(connection)
                 owed, held, left_alone = owed_by_state(connection), held_by_source(connection), open_circuits(connection)
+                stopped, guarded = standing_pauses(connection), held_by_guard(connection)
         except DATABASE_ERRORS:
             return [GaugeMetricFamily("backhaul_store_up", "Whether the store can be read.", value=0)]
         is_up = GaugeMetricFamily("backhaul_store_up", "Whether the store can be read.", value=1)
-        return [is_up, *self._waiting(backlog), self._lag(marks), _deliveries(owed), _circuits(left_alone), _quarantine(held)]
+        return [
+            is_up,
+            *self._waiting(backlog),
+            self._lag(marks),
+            *_brake(stopped, guarded),
+            _deliveries(owed),
+            _circuits(left_alone),
+            _quarantine(held),
+        ]
 
     def _waiting(self, backlog: Sequence[events.Backlog]) -> tuple[Metric, Metric]:
         now = self._clock()
@@ -121,6 +132,20 @@ def _circuits(left_alone: Sequence[Mapping[str, Any]]) -> Metric:
     for row in left_alone:
         gauge.add_metric((row["merchant"], row["vendor"]), 1)
     return gauge
+
+
+def _brake(stopped: Sequence[Pause], guarded: Mapping[tuple[str, str], int]) -> tuple[Metric, Metric]:
+    pauses = GaugeMetricFamily(
+        "backhaul_paused", "1 for a vendor that a person has stopped all writes to; vendor * is all of them.", labels=("merchant", "vendor")
+    )
+    for pause in stopped:
+        pauses.add_metric((pause.merchant, pause.vendor), 1)
+    held = GaugeMetricFamily(
+        "backhaul_held_by_guard", "Returns whose process or flag a guard holds for a person.", labels=("merchant", "guard")
+    )
+    for labels, number in guarded.items():
+        held.add_metric(labels, number)
+    return pauses, held
 
 
 def _quarantine(held: Mapping[tuple[str, str], int]) -> Metric:

@@ -17,10 +17,13 @@ from backhaul.connectors.loop.vendor import LOOP
 from backhaul.connectors.registry import VENDORS
 from backhaul.connectors.subscriptions import receiver_url
 from backhaul.domain.reasons import Reasons
+from backhaul.domain.words import ALL_VENDORS
 from backhaul.pipeline.session import Clock, utc_now
 from backhaul.setup.checking import run_checks
 from backhaul.store.circuits import read_circuits
+from backhaul.store.due import paused
 from backhaul.store.engine import Store, file_of, is_known
+from backhaul.store.pauses import standing_pauses
 from backhaul.store.returns import reasons_since
 from backhaul.store.runs import last_of_flow
 from backhaul.store.watermarks import all_watermarks
@@ -108,6 +111,7 @@ class StoreChecks:
             lane.append(Check("sync.age", name, partial(self.age, name)))
             lane.append(Check("reasons", name, partial(self.reasons, name, mine)))
             lane.append(Check("circuits", name, partial(self.circuits, name)))
+            lane.append(Check("pauses", name, partial(self.pauses, name)))
         return lane
 
     def close(self) -> None:
@@ -181,6 +185,22 @@ class StoreChecks:
         return warn(
             "circuits", merchant, told, "Nothing is given up: it is tried again by itself, and what is owed is sent when it answers."
         )
+
+    def pauses(self, merchant: str) -> Finding:
+        """What a person has stopped."""
+        if self._store is None:
+            return unchecked("pauses", merchant, "the store is not ready")
+        with self._store.read() as connection:
+            standing = standing_pauses(connection, merchant)
+            waiting = paused(connection, merchant)
+        if not standing:
+            return ok("pauses", merchant, "nothing is paused")
+        now, names = self._clock(), {ALL_VENDORS: "everything"}
+        told = "; ".join(
+            f"{names.get(one.vendor, one.vendor)}, paused {_ago(now - one.paused_at)} by {one.operator}: {one.why}" for one in standing
+        )
+        remedy = f"Nothing is lost. Run 'backhaul resume {merchant}' when what was wrong is put right."
+        return warn("pauses", merchant, f"{told} ({waiting} deliveries wait)", remedy)
 
     def reasons(self, merchant: str, settings: MerchantSettings) -> Finding:
         """How many of the last 30 days' lines have a reason that the present config maps to a warehouse code."""

@@ -9,9 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from backhaul.domain import deliveries as domain
-from backhaul.domain.words import DeliveryKind, DeliveryState
+from backhaul.domain.words import ALL_VENDORS, DeliveryKind, DeliveryState
 from backhaul.store.indexed import IS_UNSENT
-from backhaul.store.tables import deliveries, quarantine
+from backhaul.store.tables import deliveries, pauses, quarantine
 from backhaul.store.transaction import Transaction
 from backhaul.store.types import Time
 
@@ -26,8 +26,8 @@ _HAS_A_TURN = deliveries.c.next_attempt_at > datetime(1970, 1, 1, tzinfo=UTC)
 def due_together(tx: Transaction, kinds: Sequence[DeliveryKind], warehouse: str | None, limit: int) -> list[Any]:
     """The rows of up to `limit` deliveries that one call, or one look-up, could take now: of one kind and warehouse, certain or uncertain.
 
-    Due is: its time has come, nothing holds it, what it waits for is through, nobody has its lease, and no version of its return is in
-    quarantine. Rows of other workers are passed over.
+    Due is: its time has come, nothing holds it, no person has paused its vendor, what it waits for is through, nobody has its lease, and no
+    version of its return is in quarantine. Rows of other workers are passed over.
     """
     free = sa.or_(deliveries.c.state == _PENDING, sa.and_(deliveries.c.state == _SENDING, deliveries.c.lease_expires_at < tx.now))
     where = [deliveries.c.merchant == tx.merchant, deliveries.c.kind.in_([kind.value for kind in kinds]), free]
@@ -38,7 +38,7 @@ def due_together(tx: Transaction, kinds: Sequence[DeliveryKind], warehouse: str 
         sa.select(deliveries)
         .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
         .where(*where, deliveries.c.held_by.is_(None), deliveries.c.next_attempt_at <= tx.now, IS_UNSENT.of(deliveries), _is_clear(waited))
-        .where(deliveries.c.return_id.not_in(_in_quarantine(tx.merchant)))
+        .where(deliveries.c.return_id.not_in(_in_quarantine(tx.merchant)), _is_let(tx.merchant))
         .order_by(deliveries.c.delivery_id)
         .with_for_update(of=deliveries, skip_locked=True)
     )
@@ -69,7 +69,7 @@ def upcoming(connection: sa.Connection, merchant: str, now: datetime) -> dict[tu
         .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
         .where(deliveries.c.merchant == merchant, deliveries.c.held_by.is_(None), IS_UNSENT.of(deliveries), _is_clear(waited))
         .where(_HAS_A_TURN, sa.or_(deliveries.c.state == _PENDING, deliveries.c.lease_expires_at < now))
-        .where(deliveries.c.return_id.not_in(_in_quarantine(merchant)))
+        .where(deliveries.c.return_id.not_in(_in_quarantine(merchant)), _is_let(merchant))
         .order_by(deliveries.c.next_attempt_at)  # SQLite, once it has counted its rows, takes no other hint at the index of what is unsent
     )
     found: dict[tuple[DeliveryKind, str], datetime] = {}
@@ -86,15 +86,34 @@ def _in_quarantine(merchant: str) -> sa.Select[Any]:
     )
 
 
+_VENDOR = sa.case((deliveries.c.kind.in_([kind.value for kind in domain.TOLD_TO_LOOP]), "loop"), else_=deliveries.c.warehouse)
+
+
+def goes_to(vendors: Sequence[str]) -> sa.ColumnElement[bool]:
+    """A delivery goes to one of these vendors; `*` is all of them."""
+    return sa.true() if ALL_VENDORS in vendors else _VENDOR.in_(vendors)
+
+
+def _is_let(merchant: str) -> sa.ColumnElement[bool]:
+    """No person has stopped what goes to the delivery's vendor."""
+    return sa.not_(sa.exists().where(pauses.c.merchant == merchant, pauses.c.vendor.in_([ALL_VENDORS, _VENDOR])))
+
+
+def paused(connection: sa.Connection, merchant: str) -> int:
+    """How many deliveries wait because a person has paused their vendor."""
+    owed = sa.and_(deliveries.c.merchant == merchant, IS_UNSENT.of(deliveries), _HAS_A_TURN)
+    return int(connection.execute(sa.select(sa.func.count()).select_from(deliveries).where(owed, sa.not_(_is_let(merchant)))).scalar_one())
+
+
 def stuck(connection: sa.Connection, merchant: str, since: datetime) -> list[Any]:
-    """Deliveries owed since before `since` that nothing holds and that wait for no other: kind, return, attempts and last message."""
+    """Deliveries owed since before `since` that nothing holds or pauses and that wait for no other, with their last message."""
     waited = deliveries.alias("waited")
     clear_since = sa.func.coalesce(waited.c.accepted_at, deliveries.c.owed_since, type_=Time())
     query = (
         sa.select(deliveries.c.kind, deliveries.c.return_id, deliveries.c.attempts, deliveries.c.message, deliveries.c.owed_since)
         .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
         .where(deliveries.c.merchant == merchant, IS_UNSENT.of(deliveries), deliveries.c.held_by.is_(None), _is_clear(waited))
-        .where(_HAS_A_TURN, deliveries.c.owed_since < since, clear_since < since)
+        .where(_HAS_A_TURN, deliveries.c.owed_since < since, clear_since < since, _is_let(merchant))
     )
     return list(connection.execute(query).all())
 

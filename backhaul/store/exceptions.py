@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from backhaul.domain.words import ExceptionKind
-from backhaul.store.engine import wait_for_lock
 from backhaul.store.tables import exceptions
 from backhaul.store.transaction import Transaction
-from backhaul.store.whereabouts import refresh
 
 
-def replace_open(tx: Transaction, kind: ExceptionKind, found: Mapping[str, tuple[str, str]]) -> None:
+def replace_open(tx: Transaction, kind: ExceptionKind, found: Mapping[str, tuple[str | None, str]]) -> None:
     """Make the open exceptions of a kind those that are found now: subject -> return id and why. The others are over."""
     for subject in open_subjects(tx.connection, tx.merchant, kind) - found.keys():
         resolve_exception(tx, kind, subject)
@@ -61,22 +59,32 @@ def open_subjects(connection: sa.Connection, merchant: str, *kinds: ExceptionKin
     return set(connection.execute(query if why is None else query.where(exceptions.c.why == why)).scalars())
 
 
-def settle_exceptions(
-    connection: sa.Connection, merchant: str | None, subject: str, kind: str | None, now: datetime
-) -> list[dict[str, str]]:
-    """Mark open exceptions about a subject, or a return, as dealt with by a person; returns merchant, kind and subject of each."""
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An exception that a person dealt with."""
+
+    merchant: str
+    kind: str
+    subject: str
+    return_id: str | None
+
+
+def merchants_with_open(connection: sa.Connection, subject: str, kind: str | None = None, merchant: str | None = None) -> list[str]:
+    """The merchants that have an open exception about a subject, or a return; of this kind, or of this merchant, where one is named."""
+    query = sa.select(exceptions.c.merchant).where(_about(subject, kind)).distinct().order_by(exceptions.c.merchant)
+    return list(connection.execute(query if merchant is None else query.where(exceptions.c.merchant == merchant)).scalars())
+
+
+def settle_exceptions(tx: Transaction, subject: str, kind: str | None = None) -> list[Settled]:
+    """Mark the merchant's open exceptions about a subject, or a return, as dealt with by a person; returns them."""
+    about = (exceptions.c.merchant == tx.merchant) & _about(subject, kind)
+    settled = sa.update(exceptions).where(about).values(resolved_at=tx.now, is_settled=True)
+    rows = tx.connection.execute(settled.returning(exceptions.c.merchant, exceptions.c.kind, exceptions.c.subject, exceptions.c.return_id))
+    found = [Settled(*row) for row in rows]
+    tx.move(one.return_id for one in found)
+    return sorted(found, key=lambda one: (one.kind, one.subject))
+
+
+def _about(subject: str, kind: str | None) -> sa.ColumnElement[bool]:
     about = sa.or_(exceptions.c.subject == subject, exceptions.c.return_id == subject) & exceptions.c.resolved_at.is_(None)
-    if merchant is not None:
-        about &= exceptions.c.merchant == merchant
-    if kind is not None:
-        about &= exceptions.c.kind == kind
-    for owner in sorted(set(connection.execute(sa.select(exceptions.c.merchant).where(about)).scalars())):
-        wait_for_lock(connection, owner)
-    settled = sa.update(exceptions).where(about).values(resolved_at=now, is_settled=True)
-    columns = (exceptions.c.merchant, exceptions.c.kind, exceptions.c.subject, exceptions.c.return_id)
-    rows = connection.execute(settled.returning(*columns)).all()
-    for row in rows:
-        if row.return_id is not None:
-            refresh(connection, row.merchant, [row.return_id])
-    ordered = sorted(rows, key=lambda row: (row.merchant, row.kind, row.subject))
-    return [{"merchant": row.merchant, "kind": row.kind, "subject": row.subject} for row in ordered]
+    return about & (exceptions.c.kind == kind) if kind is not None else about

@@ -38,6 +38,9 @@ HAS_DUE_DATE = Partial("({}is_current and {}due_at is not null)")
 IS_UNSENT = Partial("{}state in ('pending', 'sending')")
 IS_SENDING = Partial("{}state = 'sending'")  # by itself: SQLite sees in `state = x and state in (…)` no use for the index of the latter
 IS_UNCONFIRMED = Partial("{}state = 'accepted'")
+IS_HELD_BACK = Partial("({}held_by is not null and {}state = 'pending')")
+IS_BEGUN = Partial("({}kind in ('rma.close', 'loop.flag', 'loop.process') and {}last_attempt_at is not null)")  # what guards count
+IS_SHADOW = Partial("{}state = 'shadow'")
 IS_OWED = Partial(  # an accepted note, update, cancel or close is never read back: it is through
     "({}state in ('pending', 'sending', 'refused', 'failed', 'dead') "
     "or ({}state = 'accepted' and {}kind in ('rma.create', 'loop.flag', 'loop.process')))"

@@ -2,8 +2,8 @@
 
 A delivery is written in the transaction that decides it, claimed with a lease in the one that checks it once more, and settled after its
 call. Each change is a `Transition` (domain/deliveries.py), and is made where the delivery stands in one of its sources, by the worker
-that holds its lease where that is `sending`: `_move` is the fence. A lease that runs out means that we died during the call: the delivery
-is claimed again as uncertain, and looked up before anything is sent.
+that holds its lease where that is `sending`: `move` is the fence. A lease that runs out means that we died during the call: the delivery
+is claimed again as uncertain, and looked up before anything is sent. What a person does to deliveries is in by_hand.py.
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ from backhaul.domain.backoff import LEASE
 from backhaul.domain.deliveries import Transition
 from backhaul.domain.words import DeliveryKind, DeliveryState
 from backhaul.points import reach
-from backhaul.store import bulk
-from backhaul.store.due import must_look_up
+from backhaul.store.due import goes_to, must_look_up
 from backhaul.store.exceptions import resolve_exception
-from backhaul.store.indexed import IS_SENDING
+from backhaul.store.indexed import IS_SENDING, IS_UNSENT
 from backhaul.store.processes import is_gone, this_process
 from backhaul.store.tables import deliveries, delivery_attempts
 from backhaul.store.transaction import Transaction
@@ -95,7 +94,7 @@ def claim(tx: Transaction, rows: Sequence[Any]) -> list[Delivery]:
         deliveries.c.held_by.is_(None),
         sa.or_(deliveries.c.state == _PENDING, deliveries.c.lease_expires_at < tx.now),
     )
-    taken = {row.delivery_id: row for row in _move(tx, [row.delivery_id for row in rows], domain.CLAIM, values, only=free)}
+    taken = {row.delivery_id: row for row in move(tx, [row.delivery_id for row in rows], domain.CLAIM, values, only=free)}
     for row in died:
         if row.delivery_id in taken:
             crashed = Attempt("crashed", row.last_attempt_at or tx.now, message="the program ended during the call")
@@ -141,7 +140,7 @@ def settle(
     values: dict[str, Any] = {"is_uncertain": is_uncertain, "code": attempt.code, "message": attempt.message}
     if next_attempt_at is not None:
         values["next_attempt_at"] = next_attempt_at
-    moved = _move(tx, [delivery.delivery_id], transition, values, lease=delivery.lease)
+    moved = move(tx, [delivery.delivery_id], transition, values, lease=delivery.lease)
     write_attempt(tx, delivery.delivery_id, delivery.attempts, attempt)
     reach("delivery.settled")
     return bool(moved)
@@ -152,7 +151,7 @@ def give_back(tx: Transaction, delivery: Delivery, next_attempt_at: datetime, at
     values: dict[str, Any] = {"next_attempt_at": next_attempt_at}
     if not delivery.is_uncertain:  # an uncertain one was only looked up
         values["attempts"] = deliveries.c.attempts - 1
-    _move(tx, [delivery.delivery_id], domain.TRY_LATER, values, lease=delivery.lease)
+    move(tx, [delivery.delivery_id], domain.TRY_LATER, values, lease=delivery.lease)
     if attempt is not None:
         write_attempt(tx, delivery.delivery_id, delivery.attempts, attempt)
     reach("delivery.released")
@@ -209,7 +208,7 @@ def enqueue(
 
 def change(tx: Transaction, delivery_id: int, transition: Transition, message: str | None = None) -> bool:
     """Move a delivery by what news proves, or newer facts call for. One that is being sent is left to its worker: False."""
-    return bool(_move(tx, [delivery_id], transition, {"message": message}, only=deliveries.c.state != _SENDING))
+    return bool(move(tx, [delivery_id], transition, {"message": message}, only=deliveries.c.state != _SENDING))
 
 
 def owe_again(
@@ -224,10 +223,16 @@ def owe_again(
     """Have a delivery of which nothing was done say what is owed now, and be due unless something holds it."""
     values: dict[str, Any] = {"payload": payload, "held_by": held_by, "message": message, "code": None, "next_attempt_at": tx.now}
     values["owed_since"] = tx.now
-    return bool(_move(tx, [delivery_id], transition, values, only=deliveries.c.state != _SENDING))
+    return bool(move(tx, [delivery_id], transition, values, only=deliveries.c.state != _SENDING))
 
 
-def _move(
+def owe_from_now(tx: Transaction, vendors: Sequence[str]) -> None:
+    """Count what is owed to these vendors as owed from now on: a person had stopped it until now."""
+    unsent = sa.and_(deliveries.c.merchant == tx.merchant, IS_UNSENT.of(deliveries), goes_to(vendors))
+    tx.connection.execute(sa.update(deliveries).where(unsent).values(owed_since=tx.now))
+
+
+def move(
     tx: Transaction,
     delivery_ids: Sequence[int],
     transition: Transition,
@@ -261,51 +266,3 @@ def _move(
         for row in moved:
             resolve_exception(tx, None, f"{row.kind}:{row.return_id}")
     return moved
-
-
-# What a person may do
-
-
-@dataclass(frozen=True, slots=True)
-class GivenUp:
-    """A delivery that only a person sends again."""
-
-    merchant: str
-    return_id: str
-    kind: str
-    state: str
-    message: str | None
-
-
-def given_up(
-    connection: sa.Connection, merchant: str, *, return_ids: Sequence[str] | None = None, kinds: Sequence[str] | None = None
-) -> list[GivenUp]:
-    """The refused, failed and dead deliveries of a merchant, oldest first; of these returns and kinds, where any are named."""
-    query = sa.select(deliveries).where(_given_up(merchant, kinds)).order_by(deliveries.c.delivery_id)
-    rows = bulk.select_by_keys(connection, query, deliveries.c.return_id, return_ids) if return_ids else connection.execute(query)
-    return [GivenUp(row.merchant, row.return_id, row.kind, row.state, row.message) for row in rows]
-
-
-def _given_up(merchant: str, kinds: Sequence[str] | None) -> sa.ColumnElement[bool]:
-    where = (deliveries.c.merchant == merchant) & deliveries.c.state.in_([state.value for state in domain.GIVEN_UP])
-    return where & deliveries.c.kind.in_(kinds) if kinds else where
-
-
-def retry(tx: Transaction, return_id: str, kinds: Sequence[str] | None = None) -> list[DeliveryKind]:
-    """Let an operator try again what was refused, failed or dead for a return; returns what that was.
-
-    What may have been finished by hand since is looked up at the vendor before it is sent; a refused RMA is known not to be there.
-    """
-    query = sa.select(deliveries).where(_given_up(tx.merchant, kinds), deliveries.c.return_id == return_id)
-    retried = []
-    for row in tx.connection.execute(query.order_by(deliveries.c.delivery_id)).all():
-        is_known = row.kind.startswith("rma.") and row.state == DeliveryState.REFUSED.value
-        values: dict[str, Any] = {"is_uncertain": not is_known, "next_attempt_at": tx.now, "owed_since": tx.now, "accepted_at": None}
-        if row.state != DeliveryState.DEAD.value:  # it had its answer, so that no attempt of it is under way
-            values["last_attempt_at"] = None
-        _move(tx, [row.delivery_id], domain.RETRY, values)
-        retried.append(DeliveryKind(row.kind))
-    return retried
-
-
-# What hangs

@@ -230,7 +230,8 @@ deliveries = Table(
     Column("waits_for", Id, comment="The delivery that must be through before this one is sent."),
     Column("attempts", Integer, nullable=False),
     Column("is_uncertain", Boolean, nullable=False, comment="The last attempt may have had its effect: look before sending again."),
-    Column("held_by", Text, comment="What keeps it from being sent, such as a review in Loop; null when nothing does."),
+    Column("held_by", Text, comment="What keeps it from being sent: loop_review, a guard's name, or rejected; null when nothing does."),
+    Column("released_at", Time, comment="When a person let it go in spite of a guard. It holds for the decision that stood then."),
     Column("owed_since", Time, nullable=False, comment="When it came to be owed, or to be owed again."),
     Column("next_attempt_at", Time, nullable=False),
     Column("last_attempt_at", Time),
@@ -250,6 +251,9 @@ deliveries = Table(
     Index("ix_deliveries_sending", "merchant", "lease_expires_at", **indexed.IS_SENDING.index()),
     Index("ix_deliveries_unconfirmed", "merchant", "kind", **indexed.IS_UNCONFIRMED.index()),
     Index("ix_deliveries_owed", "merchant", "kind", "state", **indexed.IS_OWED.index()),
+    Index("ix_deliveries_held_back", "merchant", "held_by", **indexed.IS_HELD_BACK.index()),
+    Index("ix_deliveries_begun", "merchant", "kind", "last_attempt_at", **indexed.IS_BEGUN.index()),
+    Index("ix_deliveries_shadow", "merchant", "delivery_id", **indexed.IS_SHADOW.index()),
     Index("ix_deliveries_followed", "merchant", "confirmed_at", **indexed.IS_FOLLOWED.index()),
 )
 
@@ -431,6 +435,34 @@ circuits = Table(
     Column("opened_at", Time, comment="Since when the vendor is left alone; null while the circuit is closed."),
     Column("probe_at", Time, comment="When the next call is tried."),
     Column("why", Text, comment="The last failure."),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    _merchant(),
+    Column("vendor", Text, primary_key=True, comment="The vendor that nothing is sent to; `*` for all of the merchant's."),
+    Column("paused_at", Time, nullable=False),
+    Column("operator", Text, nullable=False, comment="Who paused it."),
+    Column("why", Text, nullable=False),
+)
+
+operator_actions = Table(
+    "operator_actions",
+    metadata,
+    Column("action_id", Id, primary_key=True),
+    Column("merchant", Text, nullable=False),
+    Column("acted_at", Time, nullable=False),
+    Column("operator", Text, nullable=False, comment="Who: the login, or the name given with --as."),
+    Column(
+        "action", Text, nullable=False, comment="pause, resume, release, reject, retry, from_shadow, resolve, archive or quarantine_retry."
+    ),
+    Column("subject", Text, nullable=False, comment="What it was about: a return, a vendor, an exception's subject, an age."),
+    Column("return_id", Text, comment="Null where it was about no one return."),
+    Column("detail", Text, comment="What it did."),
+    Column("why", Text, comment="In the person's own words."),
+    Index("ix_operator_actions_return", "merchant", "return_id"),
+    Index("ix_operator_actions_acted", "merchant", "acted_at"),
 )
 
 # PostgreSQL only, and apart from the data: it changes with every call to a vendor, and a crash may empty it.

@@ -11,7 +11,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from backhaul.domain import story, telling
-from backhaul.store.tables import decisions, deliveries, delivery_attempts, events, exceptions, quarantine, return_versions
+from backhaul.domain.words import Act
+from backhaul.store.tables import (
+    decisions,
+    deliveries,
+    delivery_attempts,
+    events,
+    exceptions,
+    operator_actions,
+    quarantine,
+    return_versions,
+    returns,
+)
 
 Entry = dict[str, Any]
 _AMOUNTS = ("return_total", "value_at_risk", "price", "discount", "tax", "refund")
@@ -54,6 +65,7 @@ def timeline(connection: sa.Connection, merchant: str, return_id: str) -> list[E
         *_deliveries(connection, merchant, return_id),
         *_exceptions(connection, merchant, return_id),
         *_quarantine(connection, merchant, return_id),
+        *_acts(connection, merchant, return_id),
     ]
     return sorted(entries, key=lambda entry: (entry["at"], entry["place"]))
 
@@ -153,4 +165,18 @@ def _quarantine(connection: sa.Connection, merchant: str, return_id: str) -> lis
         if row.released_at:
             said = f"A record of {row.source} that passes took its place."
             entries.append(_entry(row.released_at, 7, "released", said, f"a record of {row.source} took its place", row.run_id))
+    return entries
+
+
+def _acts(connection: sa.Connection, merchant: str, return_id: str) -> list[Entry]:
+    """What people did about it; an archive is one act for many returns, told by its time."""
+    archived_at = sa.select(returns.c.archived_at).where(returns.c.merchant == merchant, returns.c.return_id == return_id).scalar_subquery()
+    of_many = (operator_actions.c.action == Act.ARCHIVE.value) & (operator_actions.c.acted_at == archived_at)
+    query = sa.select(operator_actions).where(
+        operator_actions.c.merchant == merchant, sa.or_(operator_actions.c.return_id == return_id, of_many)
+    )
+    entries = []
+    for row in connection.execute(query):
+        said = telling.act(row.operator, row.action, row.why)
+        entries.append(_entry(row.acted_at, 8, row.action, said, row.detail or row.subject, None))
     return entries

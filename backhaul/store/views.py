@@ -20,6 +20,7 @@ VIEWS = (
     "recon_unmapped_reasons",
     "processed_not_received",
     "received_not_processed",
+    "recon_operator_actions",
 )
 
 _WORDS = {

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from backhaul.domain.words import ExceptionKind
 from backhaul.store.engine import Store
-from backhaul.store.exceptions import raise_exception, resolve_exception, settle_exceptions
+from backhaul.store.exceptions import Settled, raise_exception, resolve_exception, settle_exceptions
 from backhaul.store.tables import exceptions
 from backhaul.store.transaction import Transaction
 
@@ -49,8 +49,8 @@ def test_one_that_the_facts_resolved_opens_again_when_they_turn(store: Store) ->
 def test_one_that_a_person_settled_opens_again_only_for_another_cause(store: Store) -> None:
     raise_one(store, "moonlit")
     with store.write() as connection:
-        settled = settle_exceptions(connection, "acme", "501", None, NOW)
-    assert settled == [{"merchant": "acme", "kind": "unknown_condition", "subject": "501"}]
+        settled = settle_exceptions(Transaction(connection, "acme", "run", NOW), "501")
+    assert settled == [Settled("acme", "unknown_condition", "501", "501")]
     raise_one(store, "moonlit")
     assert open_ones(store) == []
     raise_one(store, "sunlit")
