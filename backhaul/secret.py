@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Annotated
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from backhaul.errors import ConfigError
 
@@ -17,7 +17,15 @@ def _reference(value: str) -> str:
     return value
 
 
+def _references(value: object) -> tuple[str, ...]:
+    named = (value,) if isinstance(value, str) else value
+    if not isinstance(named, list | tuple) or not all(isinstance(one, str) for one in named) or len(named) not in (1, 2):
+        raise ValueError("a secret is a reference, or a list of two while it is rotated, the new one first")
+    return tuple(_reference(one) for one in named)
+
+
 SecretRef = Annotated[str, AfterValidator(_reference)]
+SecretRefs = Annotated[tuple[str, ...], BeforeValidator(_references)]  # one, or two while it is rotated: the new one first
 
 
 def resolve(reference: str, where: str) -> SecretStr:

@@ -1,4 +1,4 @@
-"""Commands about the store itself: upgrade, backup, restore."""
+"""Commands about the store itself: upgrade, backup, restore, roles."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from backhaul.cli.app import app, settings
 from backhaul.cli.output import say
 from backhaul.pipeline.session import utc_now
 from backhaul.store import backup as copies
+from backhaul.store import roles
 from backhaul.store.engine import Store
 
-database = typer.Typer(help="The store itself: its schema and its backups.", no_args_is_help=True)
+database = typer.Typer(help="The store itself: its schema, backups and roles.", no_args_is_help=True)
 app.add_typer(database, name="db")
 
 
@@ -66,6 +67,27 @@ def restore(
     if current != needed:
         say(f"It is at schema {current}; 'backhaul db upgrade' brings it to {needed}.")
     say("What was owed then is looked up at the vendors before anything is sent. Next: 'backhaul doctor', then 'backhaul sync'.")
+
+
+Role = Annotated[str, typer.Argument(help="The role's name; it is made where it is not there.")]
+_NEXT = "Give it a password in psql with \\password {}, and a line in pg_hba.conf where it connects from."
+
+
+@database.command("grant-analyst")
+def grant_analyst(role: Role) -> None:
+    """Let a PostgreSQL role read the public views, and nothing else of the store."""
+    with _store() as opened:
+        roles.grant_analyst(opened.ready(), role)
+    say(f"{role} may read the public views, and nothing else of the store. {_NEXT.format(role)}")
+
+
+@database.command("grant-program")
+def grant_program(role: Role) -> None:
+    """Let a PostgreSQL role do all that the program does with rows, and change no schema. Upgrades stay with the owner."""
+    with _store() as opened:
+        roles.grant_program(opened.ready(), role)
+    say(f"{role} may work with every row, and change no table. {_NEXT.format(role)}")
+    say("Name it in the URL that syncs, workers and serve use; 'db upgrade' goes on as the owner.")
 
 
 def _told(rows: dict[str, int]) -> str:

@@ -33,8 +33,9 @@ class Secret:
         return Check(self._name, self._account.merchant, self._look, _NOT_SET)
 
     def _look(self) -> Finding:
-        self.value = self._account.secret(self._field)
-        return ok(self._name, self._account.merchant, f"{getattr(self._account.section, self._field)} is set")
+        self.value, *_ = self._account.secrets(self._field)
+        references = self._account.references(self._field)
+        return ok(self._name, self._account.merchant, f"{' and '.join(references)} {'is' if len(references) == 1 else 'are'} set")
 
 
 def secret_checks(account: Account, *fields: str) -> list[Check]:

@@ -37,12 +37,20 @@ class Account:
         """Its section's place in the config."""
         return f"merchants.{self.merchant}.{self.vendor}"
 
-    def secret(self, field: str) -> SecretStr:
-        """The secret behind a field of the section. Raises ConfigError when it is not there, or the field is not."""
-        reference = getattr(self.section, field)
-        if reference is None:
+    def references(self, field: str) -> tuple[str, ...]:
+        """The references that a field of the section names, the one in use first. Raises ConfigError when there is none."""
+        named = getattr(self.section, field)
+        if named is None:
             raise ConfigError(f"{self.where}.{field} is missing")
-        return resolve(reference, f"{self.where}.{field}")
+        return (named,) if isinstance(named, str) else tuple(named)
+
+    def secrets(self, field: str) -> tuple[SecretStr, ...]:
+        """The secrets behind them. Raises ConfigError when one is not there."""
+        return tuple(resolve(reference, f"{self.where}.{field}") for reference in self.references(field))
+
+    def secret(self, field: str) -> SecretStr:
+        """The secret in use behind a field of the section. Raises ConfigError when it is not there, or the field is not."""
+        return resolve(self.references(field)[0], f"{self.where}.{field}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -48,15 +49,28 @@ def view_sql(name: str, dialect: str) -> str:
     return environment.get_template(f"{name}.sql").render()
 
 
-def create_views(connection: sa.Connection) -> None:
-    """Make every view."""
+def create_views(connection: sa.Connection, readers: Sequence[str] = ()) -> None:
+    """Make every view, and let these roles of PostgreSQL read it."""
     is_formatted = connection.dialect.name == "postgresql"  # its driver takes a percent sign for a parameter, SQLite's does not
     for name in VIEWS:
         statement = f"CREATE VIEW {name} AS\n{view_sql(name, connection.dialect.name)}"
         connection.exec_driver_sql(statement.replace("%", "%%") if is_formatted else statement)
+        for role in readers:
+            connection.exec_driver_sql(f"GRANT SELECT ON {name} TO {connection.dialect.identifier_preparer.quote_identifier(role)}")
 
 
-def drop_views(connection: sa.Connection) -> None:
-    """Drop every view, so that the tables below may change."""
+def drop_views(connection: sa.Connection) -> list[str]:
+    """Drop every view, so that the tables below may change; returns the roles that could read them."""
+    readers = _readers(connection) if connection.dialect.name == "postgresql" else []
     for name in reversed(VIEWS):
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+    return readers
+
+
+def _readers(connection: sa.Connection) -> list[str]:
+    query = sa.text(
+        "SELECT DISTINCT r.rolname FROM pg_class c, aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee "
+        "WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = :view AND c.relkind = 'v' "
+        "AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner"
+    )
+    return sorted(connection.execute(query, {"view": VIEWS[0]}).scalars())

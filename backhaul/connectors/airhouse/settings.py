@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from backhaul.connectors.settings import FirstSection, Question, WarehouseSection
 from backhaul.errors import ConfigError
-from backhaul.secret import SecretRef
+from backhaul.secret import SecretRef, SecretRefs
 
 
 class AirhouseSettings(WarehouseSection):
     """One merchant's Airhouse account. The API is not public: `assumed_contract` says that you know it."""
 
     api_key: SecretRef
-    webhook_secret: SecretRef | None = None
+    webhook_secret: SecretRefs | None = None
     assumed_contract: bool = False
 
 

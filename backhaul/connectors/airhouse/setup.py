@@ -33,7 +33,7 @@ def by_hand(account: Account, url: str) -> list[str]:
     return [
         f"Airhouse's API is not public: ask your account manager to have return events sent to {url}, "
         + (
-            f"signed with the secret behind {shared}."
+            f"signed with the secret behind {shared[0]}."
             if shared is not None
             else f"and for the secret that signs them, to be named as webhook_secret under [{account.where}]."
         )

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from backhaul.connectors.loop.endpoints import RETURNS
 from backhaul.connectors.settings import FirstSection, Question, Section
-from backhaul.secret import SecretRef
+from backhaul.secret import SecretRef, SecretRefs
 from backhaul.urls import BaseUrl
 
 
@@ -15,7 +15,7 @@ class LoopSettings(Section):
 
     base_url: BaseUrl
     api_key: SecretRef
-    webhook_secret: SecretRef | None = None
+    webhook_secret: SecretRefs | None = None
     process_settle_seconds: int = Field(900, ge=0)
     outcome_hours: int = Field(24, ge=1)  # how long Loop may take for what a processed return owes; its times lag by hours
     first_sync_days: int = Field(7, ge=1, le=RETURNS.max_window.days)

@@ -52,7 +52,7 @@ def by_hand(account: Account, url: str) -> list[str]:
     return [
         f"Loop signs webhooks with a secret that only its admin page shows ({WHERE_KEYS_ARE_MADE}). "
         + (
-            f"See that it is the one behind {secret}; with another one every webhook is refused."
+            f"See that it is the one behind {secret[0]}; with another one every webhook is refused."
             if secret is not None
             else f"Copy it, and name it in the config as webhook_secret under [{account.where}]; until then webhooks are refused."
         )

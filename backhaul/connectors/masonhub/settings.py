@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from backhaul.connectors.settings import FirstSection, Question, WarehouseSection
-from backhaul.secret import SecretRef
+from backhaul.secret import SecretRef, SecretRefs
 
 
 class MasonHubSettings(WarehouseSection):
     """One merchant's MasonHub account. MasonHub documents no rate; 300 a minute is ours."""
 
     token: SecretRef
-    callback_token: SecretRef | None = None
+    callback_token: SecretRefs | None = None
     send_order_id: bool = False
 
 

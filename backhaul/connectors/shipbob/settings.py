@@ -8,7 +8,7 @@ from pydantic import Field
 
 from backhaul.connectors.settings import FirstSection, Question, WarehouseSection, whole_number
 from backhaul.errors import ConfigError
-from backhaul.secret import SecretRef
+from backhaul.secret import SecretRef, SecretRefs
 from backhaul.urls import BaseUrl
 
 BASE_URL = "https://api.shipbob.com"
@@ -20,7 +20,7 @@ class ShipBobSettings(WarehouseSection):
     base_url: BaseUrl = BASE_URL
     version: Literal["2026-01", "2026-07"] = "2026-01"  # part of every path; one lives for about a year
     token: SecretRef
-    webhook_secret: SecretRef | None = None  # of our own making: whsec_ and 32 characters of base64
+    webhook_secret: SecretRefs | None = None  # of our own making: whsec_ and 32 characters of base64
     channel_id: int = Field(ge=1)  # a create must name a channel that this token may write to
     fulfillment_center_id: int = Field(ge=1)  # where the parcels go: the one that the return label is addressed to
     assumed_contract: bool = False

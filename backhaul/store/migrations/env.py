@@ -10,9 +10,9 @@ engine = context.config.attributes["engine"]
 with engine.connect().execution_options(is_writer=True) as connection:
     context.configure(connection=connection, target_metadata=metadata, render_as_batch=connection.dialect.name == "sqlite")
     with context.begin_transaction():
-        drop_views(connection)
+        readers = drop_views(connection)
         context.run_migrations()
         if context.get_context().get_current_revision() == context.get_head_revision():  # views are of the newest schema alone
-            create_views(connection)
+            create_views(connection, readers)
             fill_missing(connection)
     connection.commit()
