@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, create_model, model_validator
 
+from backhaul.calendars import known_region
 from backhaul.connectors.loop.settings import LoopSettings
 from backhaul.connectors.registry import WAREHOUSES
 from backhaul.connectors.settings import Section
 from backhaul.connectors.vendor import Account
+from backhaul.domain.business_days import SERVICE_STEPS
 from backhaul.errors import ConfigError
 from backhaul.secret import SecretRef, resolve
 
@@ -73,6 +75,21 @@ class NotifySettings(Section):
     every_minutes: int = Field(15, ge=1)  # a digest to an address at most so often
 
 
+class TargetsSettings(Section):
+    """Within how many business days each step is to be done; one without a target is not judged. `holidays` is a region, as `US-CA`."""
+
+    announce_within: int | None = Field(None, ge=0)
+    inspect_within: int | None = Field(None, ge=0)
+    decide_within: int | None = Field(None, ge=0)
+    refund_within: int | None = Field(None, ge=0)
+    holidays: Annotated[str, AfterValidator(known_region)] | None = None
+
+    def by_step(self) -> dict[str, int]:
+        """The targets there are, by step."""
+        within = {step: getattr(self, f"{step}_within") for step in SERVICE_STEPS}
+        return {step: days for step, days in within.items() if days is not None}
+
+
 if TYPE_CHECKING:
     _Sections = Section
 else:  # a section for each warehouse there is
@@ -90,6 +107,7 @@ class MerchantSettings(_Sections):
     mode: Literal["live", "shadow"] = "live"
     loop: LoopSettings
     policy: PolicySettings = PolicySettings()
+    targets: TargetsSettings = TargetsSettings()
     reasons: dict[str, str] = Field(default_factory=dict)
     routes: dict[str, WarehouseName] = Field(default_factory=dict)
 

@@ -6,7 +6,7 @@ from prefect import flow
 
 from backhaul.pipeline.reconciling import RunSummary
 from flows.recorded import recorded_run
-from tasks.actions import decide_returns, notice_what_hangs, publish_standing, publish_summary
+from tasks.actions import decide_returns, keep_snapshot, notice_what_hangs, publish_standing, publish_summary
 
 
 @flow(name="reconcile", flow_run_name="reconcile-{merchant}")
@@ -15,5 +15,6 @@ def reconcile(merchant: str, config: str | None = None, trigger: str = "schedule
     with recorded_run("reconcile", merchant, config=config, trigger=trigger) as session:
         decide_returns(session)
         notice_what_hangs(session)
+        keep_snapshot(session)
         publish_standing(session)
         return publish_summary(session)

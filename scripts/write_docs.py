@@ -1,4 +1,4 @@
-"""Write the parts of the documentation that the code already says: the rules of the suites, and the store's tables.
+"""Write the parts of the documentation that the code already says: the rules of the suites, the store's tables and its views.
 
 `python scripts/write_docs.py` writes them, `--check` only says whether they are up to date (exit 1 when not).
 """
@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 
 from backhaul.checks import rules
+from backhaul.domain import whereabouts
 from backhaul.domain.words import ExceptionKind
+from backhaul.store import dictionary
 from backhaul.store.tables import metadata
+from backhaul.store.views import VIEWS
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -34,16 +37,49 @@ def tables_page() -> str:
     lines += ["Analysts query the [views](views.md), which are stable; the tables may change with a migration."]
     for table in metadata.sorted_tables:
         key = ", ".join(column.name for column in table.primary_key)
-        lines += ["", f"## {table.name}", "", f"Key: {key}.", "", "| column | type | meaning |", "|---|---|---|"]
+        lines += [
+            "",
+            f"## {table.name}",
+            "",
+            f"{dictionary.table(table.name).purpose} Key: {key}.".lstrip(),
+            "",
+            "| column | type | meaning |",
+            "|---|---|---|",
+        ]
         for column in table.columns:
             kind = type(column.type).__name__.lower().replace("biginteger", "number").replace("integer", "count")
             lines.append(f"| {column.name} | {kind}{'' if column.nullable else ', required'} | {column.comment or ''} |")
     return "\n".join(lines) + "\n"
 
 
+def views_page() -> str:
+    """Every public view with its columns, and what the stages mean."""
+    lines = [
+        "# The views that analysts query",
+        "",
+        "Written by `make docs` from `backhaul/store/views/` and `backhaul/domain/whereabouts.py`.",
+    ]
+    lines += [
+        "",
+        "Stable: names and columns change only with a major version; columns may be added. The same on SQLite and PostgreSQL, but",
+    ]
+    lines += [
+        "that SQLite has no types of its own for times (ISO text, UTC) and JSON (text). Money is in the currency of the row, in major"
+    ]
+    lines += ["units; it is never summed over currencies. A row is always within one `merchant`; join on `merchant` and `return_id`."]
+    lines += ["PostgreSQL has these words as comments."]
+    for name in VIEWS:
+        described = dictionary.view(name)
+        lines += ["", f"## {name}", described.purpose, "", "| column | meaning |", "|---|---|"]
+        lines += [f"| {column} | {meaning} |" for column, meaning in described.columns.items()]
+        if name == "recon_returns":
+            lines += ["", (whereabouts.__doc__ or "").split("\n\n", 1)[1].strip().replace("(`STOPPING`)", "([which](rules.md))")]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> int:
     """Write the pages, or check them."""
-    pages = {DOCS / "rules.md": rules_page(), DOCS / "tables.md": tables_page()}
+    pages = {DOCS / "rules.md": rules_page(), DOCS / "tables.md": tables_page(), DOCS / "views.md": views_page()}
     if "--check" in sys.argv:
         stale = [page.name for page, text in pages.items() if not page.exists() or page.read_text(encoding="utf-8") != text]
         print(f"stale: {', '.join(stale)}; run 'make docs'" if stale else "the documentation is up to date")

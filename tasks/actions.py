@@ -16,6 +16,7 @@ retry_deliveries = step("retry-deliveries", delivering.retry_deliveries, run_nam
 send_shadowed = step("send-shadowed", delivering.send_shadowed)
 compare_asn = step("compare-asn", shipping_notice.compare_window, run_name="compare-asn {window.start:%Y-%m-%d}")
 notice_what_hangs = step("notice-what-hangs", reconciling.notice)
+keep_snapshot = step("keep-snapshot", reconciling.snapshot)
 
 
 def _publish_summary(session: Session) -> RunSummary:

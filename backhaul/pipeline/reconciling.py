@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
+from backhaul.calendars import holidays_of
 from backhaul.domain.backoff import STUCK_AFTER
+from backhaul.domain.business_days import numbered
 from backhaul.domain.words import DeliveryKind, ExceptionKind
 from backhaul.pipeline import outcomes, reading_back
 from backhaul.pipeline.session import Session
@@ -14,6 +16,8 @@ from backhaul.store.deliveries import never_shown
 from backhaul.store.exceptions import raise_exception, replace_open
 from backhaul.store.reports import exceptions_by_kind, returns_by_stage
 from backhaul.store.runs import Run
+from backhaul.store.service_levels import has_targets, keep_targets
+from backhaul.store.snapshots import take_snapshot
 from backhaul.store.transaction import Transaction
 
 _UNSEEN_AFTER = timedelta(hours=1)  # an RMA that was accepted and still cannot be read back
@@ -67,6 +71,18 @@ def _blocked(tx: Transaction) -> dict[str, tuple[str, str]]:
         f"{row.kind}:{row.return_id}": (row.return_id, f"{row.kind} waits for {row.waits_for}, which is {row.because}")
         for row in due.blocked(tx.connection, tx.merchant)
     }
+
+
+def snapshot(session: Session) -> None:
+    """Keep where everything stands as this day's snapshot, and the targets and business days that service levels are measured by."""
+    targets = session.settings.targets
+    wanted = targets.by_step()
+    with session.write() as tx:
+        if wanted or has_targets(tx.connection, tx.merchant):
+            first, last = date(tx.now.year - 2, 1, 1), date(tx.now.year + 1, 12, 31)
+            days = numbered(first, last, holidays_of(targets.holidays, *range(first.year, last.year + 1))) if wanted else []
+            keep_targets(tx, wanted, days)
+        take_snapshot(tx)
 
 
 def summary(run: Run) -> RunSummary:

@@ -30,7 +30,6 @@ from backhaul.store.transaction import Transaction
 from backhaul.store.types import Time
 from backhaul.store.whereabouts import SEEN_KINDS
 
-_UNNOTICED = (domain.CLAIM, domain.TRY_LATER)  # a call is owed before and after: the return stands where it stood
 _SENDING, _PENDING = DeliveryState.SENDING.value, DeliveryState.PENDING.value
 
 
@@ -260,8 +259,7 @@ def move(
     if transition.target is DeliveryState.CONFIRMED:
         wanted |= {"confirmed_at": tx.now, "is_uncertain": False}
     moved = tx.connection.execute(sa.update(deliveries).where(*where).values(wanted).returning(deliveries)).all()
-    if transition not in _UNNOTICED:
-        tx.move(row.return_id for row in moved if row.kind in SEEN_KINDS)
+    tx.move(row.return_id for row in moved if row.kind in SEEN_KINDS)
     if transition.target in (*domain.THROUGH, DeliveryState.SUPERSEDED):
         for row in moved:
             resolve_exception(tx, None, f"{row.kind}:{row.return_id}")

@@ -13,6 +13,7 @@ from sqlalchemy import Boolean, Column, Index, Integer, Table, Text, UniqueConst
 
 from backhaul.domain import schema
 from backhaul.domain.schema import Frame, Kind
+from backhaul.domain.whereabouts import Stage
 from backhaul.store import indexed
 from backhaul.store.types import Id, Json, Money, Time
 
@@ -101,7 +102,49 @@ whereabouts = Table(
     Column("stage", Text, nullable=False, comment="How far the return has come (recon_returns)."),
     Column("waits_for", Text, comment="What it waits for; null when it waits for nothing."),
     Column("value_at_risk", Money, nullable=False, comment="In the return's currency."),
+    Column("delivery_state", Text, comment="How far the call to Loop has come that its decision owes."),
+    Column("rma_id", Text, comment="The warehouse's own id of the RMA."),
+    Column("rma_status", Text, comment="The warehouse's status of the RMA."),
+    Column("announced_at", Time, comment="When the warehouse accepted the RMA."),
+    Column("label_at", Time, comment="When the RMA was first to be updated, with the parcel's label."),
+    Column("delivered_at", Time, comment="When the parcel reached the dock."),
+    Column("received_at", Time, comment="When the warehouse finished receiving."),
+    Column("told_at", Time, comment="When Loop accepted the process or the flag."),
+    Column("confirmed_at", Time, comment="When Loop showed the process done."),
     Index("ix_whereabouts_stage", "merchant", "stage"),
+    sqlite_with_rowid=False,
+)
+
+daily_history = Table(
+    "daily_history",
+    metadata,
+    _merchant(),
+    Column("warehouse", Text, primary_key=True),
+    Column("currency", Text, primary_key=True, comment="Empty for returns without one."),
+    Column("day", Text, primary_key=True, comment="YYYY-MM-DD, UTC."),
+    *(Column(f"{stage.value}_returns", Integer, nullable=False) for stage in Stage),
+    Column("value_at_risk", Money, comment="Null for a day that was worked out afterwards."),
+    Column("open_exceptions", Integer, nullable=False),
+    Column("is_backfilled", Boolean, nullable=False, comment="Worked out afterwards, from decisions."),
+    Column("taken_at", Time, nullable=False),
+)
+
+service_targets = Table(
+    "service_targets",
+    metadata,
+    _merchant(),
+    Column("step", Text, primary_key=True, comment="announce, inspect, decide or refund."),
+    Column("within_days", Integer, nullable=False, comment="Business days."),
+)
+
+business_days = Table(
+    "business_days",
+    metadata,
+    _merchant(),
+    Column("day", Text, primary_key=True, comment="YYYY-MM-DD, UTC."),
+    Column("number", Integer, nullable=False, comment="How many business days there were up to it, itself included."),
+    Index("ix_business_days_number", "merchant", "number", "day"),
+    sqlite_with_rowid=False,
 )
 
 rmas = Table(
@@ -168,6 +211,7 @@ events = Table(
     Column("run_id", Text),
     UniqueConstraint("merchant", "source", "channel", "body_hash"),
     Index("ix_events_record", "merchant", "record_key"),
+    Index("ix_events_news", "merchant", "source", "channel", "received_at"),
     Index("ix_events_waiting", "merchant", "event_id", **indexed.IS_WAITING.index()),
     Index("ix_events_unknown", "merchant", "event_id", **indexed.IS_UNKNOWN.index()),
 )

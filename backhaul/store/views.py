@@ -8,6 +8,8 @@ from pathlib import Path
 import sqlalchemy as sa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from backhaul.domain.whereabouts import Stage
+
 _FOLDER = Path(__file__).parent / "views"
 
 # In dependency order: a view may read those before it.
@@ -22,19 +24,33 @@ VIEWS = (
     "processed_not_received",
     "received_not_processed",
     "recon_operator_actions",
+    "recon_cycle_times",
+    "recon_monthly",
+    "recon_daily_history",
+    "recon_service_levels",
+    "recon_scorecards",
+    "recon_freshness",
+    "recon_candidates",
 )
 
+_VALUE = "coalesce(l.price, 0) - coalesce(l.discount, 0) + coalesce(l.tax, 0)"  # of a line, in the return's currency
 _WORDS = {
     "sqlite": {
         "days": "(julianday({1}) - julianday({0}))",
+        "hours": "((julianday({1}) - julianday({0})) * 24.0)",
         "now": "strftime('%Y-%m-%d %H:%M:%f+00:00', 'now')",
         "day": "date({0})",
+        "month": "strftime('%Y-%m', {0})",
+        "starts_with": "(substr({0}, 1, length({1})) = {1})",
         "money": "round({0}, 4)",  # a sum of REALs, back to the decimal it stands for
     },
     "postgresql": {
         "days": "(extract(epoch from ({1}) - ({0})) / 86400.0)",
+        "hours": "CAST(extract(epoch from ({1}) - ({0})) / 3600.0 AS double precision)",
         "now": "now()",
         "day": "to_char(({0}) at time zone 'UTC', 'YYYY-MM-DD')",
+        "month": "to_char(({0}) at time zone 'UTC', 'YYYY-MM')",
+        "starts_with": "starts_with({0}, {1})",
         "money": "({0})",
     },
 }
@@ -46,6 +62,7 @@ def view_sql(name: str, dialect: str) -> str:
     environment = Environment(loader=FileSystemLoader(_FOLDER), undefined=StrictUndefined)  # noqa: S701 - SQL has nothing to escape for HTML
     environment.globals.update(words)
     environment.filters.update(words)
+    environment.globals |= {"stages": list(Stage), "value": _VALUE}
     return environment.get_template(f"{name}.sql").render()
 
 

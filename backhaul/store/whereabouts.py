@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -21,23 +22,35 @@ from backhaul.store import bulk
 from backhaul.store.indexed import IS_CURRENT
 from backhaul.store.tables import decisions, deliveries, exceptions, matches, receipts, return_lines, returns, rmas, whereabouts
 from backhaul.store.transaction import Transaction
+from backhaul.store.types import Time
 
-SEEN_KINDS = (DeliveryKind.RMA_CREATE, DeliveryKind.LOOP_FLAG, DeliveryKind.LOOP_PROCESS)
+SEEN_KINDS = (DeliveryKind.RMA_CREATE, DeliveryKind.LOOP_FLAG, DeliveryKind.LOOP_PROCESS, DeliveryKind.RMA_UPDATE)
 """The deliveries that whereabouts follow from; of any other, nothing needs to be moved."""
 
 _DELIVERED = "delivered"  # the carrier's word, as Loop passes it on
 _AT_ONCE = 5_000
-_COLUMNS = ("merchant", "return_id", "stage", "waits_for", "value_at_risk")
 _AT_RISK = [LineOutcome.DAMAGED.value, LineOutcome.MISSING.value, LineOutcome.UNVERIFIABLE.value, LineOutcome.AWAITED.value]
 _OUTCOMES = {outcome.value: outcome for outcome in LineOutcome}
 
 
 class Whereabouts(NamedTuple):
-    """Where a return stands, as it is stored. Money is in the return's currency."""
+    """Where a return stands and when it came there, as it is stored. Money is in the return's currency."""
 
     stage: str
     waits_for: str | None
     value_at_risk: Decimal
+    delivery_state: str | None
+    rma_id: str | None
+    rma_status: str | None
+    announced_at: datetime | None
+    label_at: datetime | None
+    delivered_at: datetime | None
+    received_at: datetime | None
+    told_at: datetime | None
+    confirmed_at: datetime | None
+
+
+_COLUMNS = ("merchant", "return_id", *Whereabouts._fields)
 
 
 class Difference(NamedTuple):
@@ -98,25 +111,43 @@ def _differences(connection: sa.Connection, merchant: str, return_ids: Sequence[
     for row in heads:
         known = _known(row, row.return_id in stopped)
         stage = stage_of(known)
-        true = Whereabouts(stage.value, awaited_by(stage, known), value_at_risk(lines[row.return_id], is_paid=bool(row.is_paid)))
-        stored = None if row.stage is None else Whereabouts(row.stage, row.waits_for, row.value_at_risk)
+        told = row.flag_accepted_at if known.decision is DecisionKind.FLAG else row.process_accepted_at
+        true = Whereabouts(
+            stage=stage.value,
+            waits_for=awaited_by(stage, known),
+            value_at_risk=value_at_risk(lines[row.return_id], is_paid=bool(row.is_paid)),
+            delivery_state=_delivery_state(known),
+            rma_id=row.told_rma_id,
+            rma_status=row.told_rma_status,
+            announced_at=row.create_accepted_at,
+            label_at=row.first_update_at,
+            delivered_at=row.told_delivered_at,
+            received_at=row.told_received_at,
+            told_at=told,
+            confirmed_at=row.process_confirmed_at,
+        )
+        stored = None if row.stage is None else Whereabouts(*(row._mapping[name] for name in Whereabouts._fields))
         if stored != true:
             yield Difference(merchant, row.return_id, stored, true)
 
 
 def _heads(merchant: str) -> sa.Select[Any]:
     """What is known of a return, and what is stored of its whereabouts, but for exceptions and money."""
-    create, flag, process = (deliveries.alias(kind.name.lower()) for kind in SEEN_KINDS)
+    create, flag, process = (deliveries.alias(kind.name.lower()) for kind in SEEN_KINDS[:3])
     parcel = (returns.c.label_status == _DELIVERED) | receipts.c.delivered_at.is_not(None)
     counted = decisions.c.available_units + decisions.c.damaged_units + decisions.c.pending_units
     query = (
         sa.select(returns.c.return_id, returns.c.loop_state, returns.c.is_history, returns.c.is_paid)
-        .add_columns(rmas.c.rma_key, rmas.c.rma_stage, sa.func.coalesce(parcel, sa.false()).label("is_delivered"))
+        .add_columns(rmas.c.rma_key, rmas.c.rma_stage, rmas.c.rma_id.label("told_rma_id"), rmas.c.rma_status.label("told_rma_status"))
+        .add_columns(receipts.c.delivered_at.label("told_delivered_at"), receipts.c.received_at.label("told_received_at"))
         .add_columns(decisions.c.decision, decisions.c.reasons, sa.func.coalesce(counted, 0).label("counted_units"))
+        .add_columns(sa.func.coalesce(parcel, sa.false()).label("is_delivered"), _first_update().label("first_update_at"))
         .add_columns(create.c.state.label("create_state"), create.c.held_by.label("create_held_by"))
         .add_columns(flag.c.state.label("flag_state"), flag.c.held_by.label("flag_held_by"))
         .add_columns(process.c.state.label("process_state"), process.c.held_by.label("process_held_by"))
-        .add_columns(whereabouts.c.stage, whereabouts.c.waits_for, whereabouts.c.value_at_risk)
+        .add_columns(create.c.accepted_at.label("create_accepted_at"), flag.c.accepted_at.label("flag_accepted_at"))
+        .add_columns(process.c.accepted_at.label("process_accepted_at"), process.c.confirmed_at.label("process_confirmed_at"))
+        .add_columns(*(whereabouts.c[name] for name in Whereabouts._fields))
         .select_from(returns)
         .where(returns.c.merchant == merchant)
     )
@@ -124,10 +155,18 @@ def _heads(merchant: str) -> sa.Select[Any]:
         query = query.outerjoin(table, (table.c.merchant == returns.c.merchant) & (key == returns.c.return_id))
     current = (decisions.c.merchant == returns.c.merchant) & (decisions.c.return_id == returns.c.return_id)
     query = query.outerjoin(decisions, current & IS_CURRENT.of(decisions))
-    for call, kind in zip((create, flag, process), SEEN_KINDS, strict=True):
+    for call, kind in zip((create, flag, process), SEEN_KINDS[:3], strict=True):
         effect = sa.literal(effect_key(kind, "")) + returns.c.return_id
         query = query.outerjoin(call, (call.c.merchant == returns.c.merchant) & (call.c.effect_key == effect))
     return query
+
+
+def _first_update() -> sa.ScalarSelect[Any]:
+    """When the RMA was first to be updated: a parcel's label, since lines hardly ever change."""
+    update = deliveries.alias("rma_update")
+    mine = (update.c.merchant == returns.c.merchant) & (update.c.return_id == returns.c.return_id)
+    first = sa.func.min(update.c.created_at, type_=Time())
+    return sa.select(first).where(mine, update.c.kind == DeliveryKind.RMA_UPDATE.value).scalar_subquery()
 
 
 def _stopped(merchant: str) -> sa.Select[Any]:
@@ -166,6 +205,17 @@ def _known(row: sa.Row[Any], is_stopped: bool) -> Known:
         flag=_call(row.flag_state, row.flag_held_by),
         process=_call(row.process_state, row.process_held_by),
     )
+
+
+def _delivery_state(known: Known) -> str | None:
+    """The state of the call that the decision owes Loop; where it owes none, that of one that is not superseded, else of any."""
+    process, flag = (call.state.value if call is not None else None for call in (known.process, known.flag))
+    if known.decision is DecisionKind.PROCESS:
+        return process
+    if known.decision is DecisionKind.FLAG:
+        return flag
+    alive = [state for state in (process, flag) if state is not None and state != DeliveryState.SUPERSEDED]
+    return alive[0] if alive else process or flag
 
 
 def _call(state: str | None, held_by: str | None) -> Call | None:

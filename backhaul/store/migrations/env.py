@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from backhaul.store.dictionary import comment_on_everything
 from backhaul.store.tables import metadata
 from backhaul.store.views import create_views, drop_views
 from backhaul.store.whereabouts import fill_missing
@@ -15,4 +16,5 @@ with engine.connect().execution_options(is_writer=True) as connection:
         if context.get_context().get_current_revision() == context.get_head_revision():  # views are of the newest schema alone
             create_views(connection, readers)
             fill_missing(connection)
+            comment_on_everything(connection)
     connection.commit()

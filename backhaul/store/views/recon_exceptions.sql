@@ -1,13 +1,13 @@
 -- All that needs a person: what, why, and what to do about it.
 SELECT
-    e.merchant,
-    e.kind,
-    e.return_id,
-    e.subject,
-    e.why,
-    e.remedy,
-    e.opened_at,
-    CAST({{ days("e.opened_at", now()) }} AS INTEGER) AS age_days
+    e.merchant,  -- The merchant.
+    e.kind,  -- What kind of exception it is (docs/rules.md).
+    e.return_id,  -- The return, where there is one.
+    e.subject,  -- What exactly it is about: a return, a delivery, an RMA, a record.
+    e.why,  -- What happened.
+    e.remedy,  -- What to do about it.
+    e.opened_at,  -- Since when.
+    CAST({{ days("e.opened_at", now()) }} AS INTEGER) AS age_days  -- Whole days since.
 FROM exceptions e
 WHERE e.resolved_at IS NULL
 UNION ALL

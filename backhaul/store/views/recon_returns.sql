@@ -1,44 +1,36 @@
 -- One row a return: where it stands at Loop and at the warehouse, what was decided and why.
 SELECT
-    r.merchant,
-    r.warehouse,
-    r.return_id,
-    r.order_name,
-    r.loop_state,
-    r.outcome,
-    r.currency,
-    r.return_total,
-    r.created_at,
-    m.rma_id,
-    m.rma_status,
-    d.expected_units,
-    d.available_units,
-    d.damaged_units,
-    d.pending_units,
-    d.missing_units,
-    d.awaited_units,
-    d.unverifiable_units,
-    d.unexpected_units,
-    d.decision,
-    d.reasons,
-    d.decided_at,
-    CASE d.decision
-        WHEN 'process' THEN processing.state
-        WHEN 'flag' THEN flagging.state
-        ELSE coalesce(nullif(processing.state, 'superseded'), nullif(flagging.state, 'superseded'), processing.state, flagging.state)
-    END AS delivery_state,
-    w.stage,
-    CAST({{ days("r.created_at", now()) }} AS INTEGER) AS age_days,
-    w.value_at_risk,
-    r.tracking_number,
-    c.received_at,
-    coalesce(r.return_processed_at, processing.confirmed_at) AS processed_at,
-    r.refund,
-    w.waits_for
+    r.merchant,  -- The merchant's name in the config.
+    r.warehouse,  -- The warehouse that the return's destination stands for.
+    r.return_id,  -- Loop's return id, the one in the URL. It is also the RMA's key at the warehouse.
+    r.order_name,  -- The order as the customer knows it.
+    r.loop_state,  -- `open`, `closed`, `cancelled`, `expired` or `review`.
+    r.outcome,  -- What the customer gets: `refund`, `exchange`, …; an open set.
+    r.currency,  -- ISO code.
+    r.return_total,  -- Product − discount + tax.
+    r.created_at,  -- When the customer started the return.
+    w.rma_id,  -- The warehouse's own id of the RMA; null until it was read back.
+    w.rma_status,  -- The warehouse's status of the RMA.
+    d.expected_units,  -- All lines of the return. The next six add up to it.
+    d.available_units,  -- Lines whose unit arrived available.
+    d.damaged_units,  -- Lines whose unit arrived damaged.
+    d.pending_units,  -- Lines whose unit is being inspected, or came in a condition that nobody listed.
+    d.missing_units,  -- Lines without a unit, the RMA being finished.
+    d.awaited_units,  -- Lines without a unit, the RMA not being finished, or not there.
+    d.unverifiable_units,  -- Lines without a SKU, which cannot be matched.
+    d.unexpected_units,  -- Units that arrived and belong to no line.
+    d.decision,  -- `wait`, `hold`, `process`, `flag` or `skip`.
+    d.reasons,  -- JSON array of the decision's reasons, sorted.
+    d.decided_at,  -- When this decision was first reached.
+    w.delivery_state,  -- State of the `loop.process` or `loop.flag` delivery; null if there is none.
+    w.stage,  -- How far it has come: history, unannounced, announced, receiving, held, decided, processed, flagged, ended or exception.
+    CAST({{ days("r.created_at", now()) }} AS INTEGER) AS age_days,  -- Whole days since `created_at`.
+    w.value_at_risk,  -- Price − discount + tax over the lines damaged, missing or unverifiable and, where Loop has already paid, over those awaited.
+    r.tracking_number,  -- The parcel's; null before there is a label.
+    w.received_at,  -- When the warehouse finished receiving.
+    coalesce(r.return_processed_at, w.confirmed_at) AS processed_at,  -- When Loop had processed the return; until Loop gives a time, when our process was confirmed.
+    r.refund,  -- Money that goes back to the customer.
+    w.waits_for  -- announcement, parcel, receiving, inspection, review, vendor or person; null when it waits for nothing.
 FROM returns r
 LEFT JOIN whereabouts w ON w.merchant = r.merchant AND w.return_id = r.return_id
-LEFT JOIN rmas m ON m.merchant = r.merchant AND m.rma_key = r.return_id
-LEFT JOIN receipts c ON c.merchant = r.merchant AND c.rma_key = r.return_id
 LEFT JOIN decisions d ON d.merchant = r.merchant AND d.return_id = r.return_id AND d.is_current
-LEFT JOIN deliveries processing ON processing.merchant = r.merchant AND processing.effect_key = 'loop.process:' || r.return_id
-LEFT JOIN deliveries flagging ON flagging.merchant = r.merchant AND flagging.effect_key = 'loop.flag:' || r.return_id
