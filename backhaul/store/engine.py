@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import sqlalchemy as sa
@@ -21,6 +23,7 @@ from backhaul.points import reach
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 BESIDE = ("-wal", "-shm", "-journal", "-inbox", "-inbox-wal", "-inbox-shm", "-inbox-journal")  # SQLite's own files, and our inbox's
+_LONGEST_LOOK = 20
 _BUSY_MS = 30_000  # a writer waits this long for another before it gives up
 
 
@@ -28,11 +31,14 @@ DATABASE_ERRORS = (StoreError, sa.exc.SQLAlchemyError)  # whatever a database ca
 
 
 class Store:
-    """One store. `read` and `write` give a connection in a transaction; `write` holds SQLite's only write lock from its start."""
+    """One store. `read` and `write` give a connection in a transaction; `write` holds SQLite's only write lock from its start.
 
-    def __init__(self, url: str) -> None:
+    One that is opened `for_reading` cannot write, makes no file, and gives up a question that takes longer than `_LONGEST_LOOK` seconds.
+    """
+
+    def __init__(self, url: str, *, for_reading: bool = False) -> None:
         try:
-            self.engine = _engine(url)
+            self.engine = _reading_engine(url) if for_reading else _engine(url)
         except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError):
             raise ConfigError("store.url is not a usable URL; use sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME") from None
         self.is_sqlite = self.engine.dialect.name == "sqlite"
@@ -137,6 +143,35 @@ def _engine(url: str) -> sa.Engine:
     sa.event.listen(engine, "connect", _set_up_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _reading_engine(url: str) -> sa.Engine:
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        options = f"-c default_transaction_read_only=on -c statement_timeout={_LONGEST_LOOK * 1000}"
+        arguments = {"options": options, "connect_timeout": 5}
+        return sa.create_engine(
+            parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True, connect_args=arguments
+        )
+    if parsed.get_backend_name() != "sqlite":
+        raise sa.exc.ArgumentError("unknown database")
+    place = quote(os.path.realpath(parsed.database or ""))
+    engine = sa.create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect(f"file:{place}?mode=ro", uri=True, check_same_thread=False, timeout=5),
+        poolclass=sa.QueuePool,
+        hide_parameters=True,
+    )
+    sa.event.listen(engine, "connect", _set_up_reading)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_reading(connection: Any, _: Any) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA query_only=1")
+    connection.execute("PRAGMA cache_size=-32768")
+    connection.execute("PRAGMA mmap_size=268435456")
 
 
 def _make_private(name: str) -> None:

@@ -42,12 +42,20 @@ def standing(connection: sa.Connection, merchant: str, return_id: str) -> dict[s
         {"merchant": merchant, "return_id": return_id},
     ).mappings()
     reasons = json.loads(row["reasons"]) if isinstance(row["reasons"], str) else row["reasons"]
-    return {**_with_amounts(dict(row)), "reasons": reasons, "lines": [_with_amounts(dict(line)) for line in lines]}
+    return {**_with_types(dict(row)), "reasons": reasons, "lines": [_with_types(dict(line)) for line in lines]}
 
 
-def _with_amounts(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with its amounts as decimals of at least two places, whichever database counted them."""
-    return {name: _amount(value) if name in _AMOUNTS and value is not None else value for name, value in row.items()}
+def _with_types(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with its times aware and its amounts as decimals of at least two places, whichever database told them."""
+    return {name: _typed(name, value) for name, value in row.items()}
+
+
+def _typed(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if name.endswith("_at"):
+        return datetime.fromisoformat(value) if isinstance(value, str) else value
+    return _amount(value) if name in _AMOUNTS else value
 
 
 def _amount(value: Any) -> Decimal:

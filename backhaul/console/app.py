@@ -1,0 +1,100 @@
+"""The console as a Starlette app: its paths, its headers, and what is said when something is not there."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from backhaul.console.desk import Desk, respond
+from backhaul.console.pages import data, lists, merchants, one_return, overview, runs, searching, trends
+from backhaul.store.desk import BadFilterError
+from backhaul.store.engine import DATABASE_ERRORS
+
+log = logging.getLogger(__name__)
+
+HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+        b"base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)
+
+
+class _Guarded:
+    """Every answer bears the headers; what a page shows is not kept by anybody on its way."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_static = scope.get("path", "").startswith("/static/")
+        keeping = (b"cache-control", b"max-age=3600" if is_static else b"no-store")
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *HEADERS, keeping]
+            await send(message)
+
+        await self._app(scope, receive, guarded)
+
+
+def make_app(desk: Desk, hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")) -> Starlette:
+    """The app. Only requests that name one of `hosts` are answered, so that no page of another site reads a console on loopback."""
+    routes = [
+        Route("/", overview.overview),
+        Route("/search", searching.find),
+        *(Route(path, lists.endpoint(path)) for path in lists.LISTS),
+        Route("/returns/{merchant}/{return_id:path}", one_return.one_return),
+        Route("/runs/{run_id}", runs.one_run),
+        Route("/trends", trends.trends),
+        Route("/merchants/{merchant}", merchants.one_merchant),
+        Route("/data", data.data),
+        Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
+    ]
+    if desk.operator is not None:
+        routes.append(Route("/acts/{act}", desk.operator.answer, methods=["GET", "POST"]))
+    handlers: dict[Any, Any] = {HTTPException: _refused, BadFilterError: _bad_filter, Exception: _broken}
+    handlers |= dict.fromkeys(DATABASE_ERRORS, _store_down)
+    middleware = [Middleware(_Guarded), Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))]
+    app = Starlette(routes=routes, exception_handlers=handlers, middleware=middleware)
+    app.state.desk = desk
+    return app
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    told = error.detail if isinstance(error, HTTPException) and error.detail not in ("Not Found",) else "There is no such page."
+    return respond(request, "problem.html", status, title="Not here" if status == 404 else "That cannot be done", told=told)
+
+
+def _bad_filter(request: Request, error: Exception) -> Response:
+    return respond(request, "problem.html", 400, title="That filter cannot be used", told=f"{error}.")
+
+
+def _store_down(request: Request, error: Exception) -> Response:
+    log.warning("the store cannot be read: %s", type(error).__name__)
+    told = f"The store does not answer: {error}." if "store" in str(error) else "The store does not answer."
+    return respond(request, "problem.html", 503, title="The store cannot be read", told=told.replace("; nothing of this step was saved", ""))
+
+
+def _broken(request: Request, error: Exception) -> Response:
+    log.error("a page failed: %s", request.url.path, exc_info=error)
+    return respond(request, "problem.html", 500, title="This page failed", told="The console's log has the cause.")

@@ -1,0 +1,182 @@
+"""What every page needs: the settings, a store that is only read, the clock; and how a page, a list or a file is answered."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response, StreamingResponse
+
+from backhaul import __version__, printable
+from backhaul.config import Settings
+from backhaul.domain import plainly
+from backhaul.domain.story import decided
+from backhaul.domain.telling import DUTIES, STATES
+from backhaul.links import flow_run_page
+from backhaul.store.engine import Store
+
+_HERE = Path(__file__).parent
+MENU = (
+    ("/", "Overview"),
+    ("/returns", "Returns"),
+    ("/exceptions", "Exceptions"),
+    ("/quarantine", "Quarantine"),
+    ("/deliveries", "Deliveries"),
+    ("/events", "Events"),
+    ("/runs", "Runs"),
+    ("/trends", "Trends"),
+    ("/data", "Data"),
+)
+# How a state is shown: its tone, and a sign beside the word, so that colour is never alone.
+TONES = {
+    "good": ("✓", ("process", "processed", "confirmed", "completed", "available", "released", "live", "taken in", "accepted")),
+    "bad": ("✕", ("exception", "refused", "failed", "dead", "damaged", "missing", "quarantined", "unreadable", "never_shown")),
+    "warn": ("!", ("flag", "flagged", "hold", "held", "unverifiable", "unexpected", "over", "unknown_return", "review", "shadow", "stuck")),
+    "wait": ("◔", ("wait", "announced", "unannounced", "receiving", "decided", "pending", "sending", "running", "awaited", "waiting", "open")),
+}
+_TONE_OF = {word: (tone, sign) for tone, (sign, words) in TONES.items() for word in words}
+
+
+def tone(word: str | None) -> tuple[str, str]:
+    """The tone and the sign of a state."""
+    return _TONE_OF.get(word or "", ("plain", "·"))
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The parts of the console. `operator` is None while it only reads."""
+
+    settings: Settings
+    store: Store
+    clock: Any
+    operator: Any = None
+
+
+def desk_of(request: Request) -> Desk:
+    """The desk that a request is for."""
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(_HERE / "templates"), undefined=StrictUndefined, autoescape=select_autoescape(default=True), trim_blocks=True
+    )
+    made.filters |= {"money": plainly.money, "shown": _shown, "number": lambda value: "" if value is None else f"{value:,}"}
+    made.globals |= {
+        "tone": tone,
+        "plural": plainly.plural,
+        "decided": decided,
+        "duties": DUTIES,
+        "states": STATES,
+        "menu": MENU,
+        "version": __version__,
+        "flow_run_page": flow_run_page,
+    }
+    return made
+
+
+def _shown(value: Any) -> str:
+    """A vendor's text with whatever is not printable written as its escape; what is no text as JSON."""
+    return printable.line(value if isinstance(value, str) else json.dumps(value, default=plain, ensure_ascii=False))
+
+
+_TEMPLATES = _environment()
+
+
+def when(now: datetime) -> Any:
+    """The template's way to write a moment: `2 h ago`, the exact one on hover and for machines."""
+
+    def written(moment: datetime | None) -> Markup:
+        if moment is None:
+            return Markup('<span class="none">never</span>')
+        exact = moment.astimezone(UTC)
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            exact.isoformat(timespec="seconds"), f"{exact:%a %-d %b %Y, %H:%M:%S} UTC", plainly.ago(moment, now)
+        )
+
+    return written
+
+
+def respond(request: Request, template: str, status: int = 200, **values: Any) -> Response:
+    """A page. `title` is its heading; what the frame needs is added here."""
+    desk = desk_of(request)
+    now = values.pop("now", None) or desk.clock()
+    query = request.query_params
+    frame = {
+        "path": request.url.path,
+        "now": now,
+        "when": when(now),
+        "q": query.get("q", "") if request.url.path == "/search" else "",
+        "merchants": sorted(desk.settings.merchants),
+        "is_operator": desk.operator is not None,
+        "token": desk.operator.token(request) if desk.operator is not None else "",
+        "said": query.get("said", "")[:200],
+        "link": lambda **changes: with_changes(request, **changes),
+    }
+    response = HTMLResponse(_TEMPLATES.get_template(template).render(frame | values), status_code=status)
+    if desk.operator is not None:
+        desk.operator.remember(request, response)
+    return response
+
+
+def with_changes(request: Request, **changes: Any) -> str:
+    """This page's address with some parameters changed; None or an empty text takes one away."""
+    kept = {name: value for name, value in request.query_params.items() if name not in changes and name != "said"}
+    parameters = kept | {name: value for name, value in changes.items() if value not in (None, "")}
+    return f"{request.url.path}?{urlencode(parameters)}" if parameters else request.url.path
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: times as ISO text, amounts as text, so that none is rounded."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else value
+
+
+def as_file(request: Request, name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Response | None:
+    """The rows as `?format=` asks for them, row by row; None where it asks for a page."""
+    kind = request.query_params.get("format")
+    if kind == "json":
+        return StreamingResponse(_json(rows), media_type="application/json")
+    if kind == "csv":
+        told = {"content-disposition": f'attachment; filename="{name}.csv"'}
+        return StreamingResponse(_csv(columns, rows), media_type="text/csv; charset=utf-8", headers=told)
+    return None
+
+
+def _json(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    start = "["
+    for row in rows:
+        yield start + "\n" + printable.as_json(dict(row), plain)
+        start = ","
+    yield "[]\n" if start == "[" else "\n]\n"
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Lines of a CSV file that a spreadsheet may open: no vendor's text becomes a formula."""
+    held = io.StringIO()
+    writer = csv.writer(held)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([printable.csv_cell(_flat(row[name])) for name in columns])
+        if held.tell() > 1 << 16:
+            yield held.getvalue()
+            held.seek(0)
+            held.truncate()
+    yield held.getvalue()
+
+
+def _flat(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else plain(value)

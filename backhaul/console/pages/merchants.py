@@ -1,0 +1,31 @@
+"""One merchant: its mode, its routes, how far each source is taken in, and the reasons that no code is given for."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from backhaul.console.desk import desk_of, respond
+from backhaul.store import overview as asked
+
+
+def one_merchant(request: Request) -> Response:
+    """`/merchants/{merchant}`."""
+    desk = desk_of(request)
+    name = request.path_params["merchant"]
+    found = desk.settings.merchants.get(name)
+    if found is None:
+        raise HTTPException(404, f"No merchant {name} is in the config.")
+    now = desk.clock()
+    with desk.store.read() as connection:
+        values = {
+            "watermarks": asked.sources(connection, name),
+            "news": [row for row in asked.last_news(connection, now) if row["merchant"] == name],
+            "gaps": asked.reason_gaps(connection, name),
+            "codes": asked.reason_table(connection, name),
+            "recent": asked.last_runs(connection, name),
+            "backlog": asked.backlogs(connection).get(name, {}),
+            "kinds": [row for row in asked.exceptions_by_age(connection) if row["merchant"] == name],
+        }
+    return respond(request, "merchant.html", title=name, name=name, merchant=found, now=now, **values)

@@ -1,0 +1,27 @@
+"""The parts of the console put together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from backhaul.config import Settings
+from backhaul.console.desk import Desk
+from backhaul.errors import StoreError
+from backhaul.store.engine import Store
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+def make_desk(settings: Settings, *, is_operator: bool = False) -> Desk:
+    """The desk on the config's store, which it only reads. Raises StoreError for an older schema; one that does not answer is told on a page."""
+    store = Store(settings.store_url(), for_reading=True)
+    try:
+        current, head = store.revisions()
+    except StoreError:
+        current = head = ""
+    if current != head:
+        raise StoreError(f"the store is at schema {current or 'none'}, this program needs {head}; run 'backhaul db upgrade'")
+    return Desk(settings, store, utc_now)

@@ -1,0 +1,319 @@
+"""The lists that people page through: each with its columns, its filters and its orders, declared once and read by keyset.
+
+A page costs the same wherever it stands: the next one begins after the last row's key, and nothing is counted beyond a limit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import sqlalchemy as sa
+
+from backhaul.store.indexed import IS_OWED, IS_QUARANTINED, IS_WAITING
+from backhaul.store.tables import deliveries, events, quarantine
+from backhaul.store.types import time_text
+
+COUNTED = 10_000  # more rows than this are "more than 10,000"
+_APART = "|"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a list. `kind`: text, time, money, count or json."""
+
+    name: str
+    kind: str = "text"
+    of: str = ""  # the SQL of it, where it is not a column of that name
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list: where it is from, its columns, its filters (parameter -> condition), its orders (name -> SQL and kind), and its key."""
+
+    source: str
+    columns: tuple[Column, ...]
+    filters: Mapping[str, str]
+    orders: Mapping[str, Column]
+    key: tuple[str, ...]
+    is_oldest_first: bool = False
+    kinds: Mapping[str, str] = field(default_factory=dict)  # of filters that are not text
+    choices: Mapping[tuple[str, str], str] = field(default_factory=dict)  # parameter and value -> condition, where the value is no column's
+
+    @property
+    def default(self) -> str:
+        """The order that is taken when none is asked for."""
+        return next(iter(self.orders))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows, the `after` of the next page (None: this is the last), and how many there are in all, up to `COUNTED` + 1."""
+
+    rows: list[dict[str, Any]]
+    after: str | None
+    total: int
+
+
+class BadFilterError(ValueError):
+    """A filter's value that is none: its name, and what it should be."""
+
+
+_DAY = {"from": "time", "to": "time"}
+RETURNS = Listing(
+    source="recon_returns",
+    columns=(
+        *(Column(name) for name in ("merchant", "warehouse", "return_id", "order_name", "loop_state", "stage", "decision")),
+        Column("reasons", "json"),
+        Column("expected_units", "count"),
+        Column("available_units", "count"),
+        Column("return_total", "money"),
+        Column("value_at_risk", "money"),
+        Column("currency"),
+        Column("outcome"),
+        Column("rma_id"),
+        Column("rma_status"),
+        Column("delivery_state"),
+        Column("created_at", "time"),
+        Column("decided_at", "time"),
+    ),
+    filters={
+        "merchant": "merchant = :merchant",
+        "warehouse": "warehouse = :warehouse",
+        "stage": "stage = :stage",
+        "decision": "decision = :decision",
+        "sku": "(merchant, return_id) IN (SELECT merchant, return_id FROM return_lines WHERE upper(sku) = upper(CAST(:sku AS text)))",
+        "from": "created_at >= :from",
+        "to": "created_at < :to",
+    },
+    orders={
+        "created_at": Column("created_at", "time"),
+        "return_total": Column("return_total", "money", "coalesce(return_total, 0)"),
+        "value_at_risk": Column("value_at_risk", "money"),
+    },
+    key=("merchant", "return_id"),
+    kinds=_DAY,
+)
+EXCEPTIONS = Listing(
+    source="recon_exceptions e LEFT JOIN returns r ON r.merchant = e.merchant AND r.return_id = e.return_id",
+    columns=(
+        *(Column(name, of=f"e.{name}") for name in ("merchant", "kind", "return_id", "subject", "why", "remedy")),
+        Column("order_name", of="r.order_name"),
+        Column("value", "money", "r.return_total"),
+        Column("currency", of="r.currency"),
+        Column("opened_at", "time", "e.opened_at"),
+        Column("age_days", "count", "e.age_days"),
+    ),
+    filters={
+        "merchant": "e.merchant = :merchant",
+        "kind": "e.kind = :kind",
+        "age": "e.age_days >= :age",
+        "value": "r.return_total >= :value",
+    },
+    orders={
+        "opened_at": Column("opened_at", "time", "e.opened_at"),
+        "value": Column("value", "money", "coalesce(r.return_total, 0)"),
+    },
+    key=("e.merchant", "e.kind", "e.subject"),
+    is_oldest_first=True,
+    kinds={"age": "count", "value": "money"},
+)
+QUARANTINE = Listing(
+    source="quarantine",
+    columns=(
+        *(Column(name) for name in ("merchant", "source", "record_key", "order_name", "reason")),
+        Column("rules", "json"),
+        Column("body", "json"),
+        Column("quarantined_at", "time"),
+        Column("released_at", "time"),
+        Column("run_id"),
+    ),
+    filters={
+        "merchant": "merchant = :merchant",
+        "source": "source = :source",
+    },
+    orders={"quarantine_id": Column("quarantine_id", "count")},
+    key=(),
+    choices={
+        ("state", "held"): IS_QUARANTINED.of(quarantine).text,
+        ("state", "released"): "released_at IS NOT NULL",
+        ("state", "all"): "1 = 1",
+    },
+)
+DELIVERIES = Listing(
+    source="deliveries",
+    columns=(
+        Column("delivery_id", "count"),
+        *(Column(name) for name in ("merchant", "kind", "return_id", "state", "warehouse")),
+        Column("attempts", "count"),
+        *(Column(name) for name in ("held_by", "code", "message")),
+        *(Column(name, "time") for name in ("created_at", "last_attempt_at", "next_attempt_at", "confirmed_at")),
+        Column("run_id"),
+    ),
+    filters={
+        "merchant": "merchant = :merchant",
+        "kind": "kind = :kind",
+        "state": "state = :state",
+        "return": "return_id = :return",
+    },
+    orders={"delivery_id": Column("delivery_id", "count")},
+    key=(),
+    choices={("state", "open"): IS_OWED.of(deliveries).text},
+)
+EVENTS = Listing(
+    source="events",
+    columns=(
+        Column("event_id", "count"),
+        *(Column(name) for name in ("merchant", "source", "channel", "topic", "record_key", "outcome")),
+        *(Column(name, "time") for name in ("occurred_at", "received_at", "handled_at")),
+        Column("run_id"),
+    ),
+    filters={
+        "merchant": "merchant = :merchant",
+        "source": "source = :source",
+        "channel": "channel = :channel",
+        "outcome": "outcome = :outcome",
+    },
+    orders={"event_id": Column("event_id", "count")},
+    key=(),
+    choices={("outcome", "waiting"): IS_WAITING.of(events).text},
+)
+RUNS = Listing(
+    source="runs",
+    columns=(
+        *(Column(name) for name in ("run_id", "flow", "merchant", "trigger", "state")),
+        *(Column(name, "time") for name in ("started_at", "finished_at")),
+        Column("duration_s", "number"),
+        *(Column(name, "count") for name in ("records_in", "records_out", "unchanged", "quarantined", "delivered", "refused")),
+        Column("error"),
+        Column("flow_run_id"),
+    ),
+    filters={"merchant": "merchant = :merchant", "flow": "flow = :flow", "state": "state = :state"},
+    orders={"started_at": Column("started_at", "time")},
+    key=("run_id",),
+)
+
+
+def page(
+    connection: sa.Connection,
+    listing: Listing,
+    chosen: Mapping[str, str],
+    *,
+    order: str | None = None,
+    is_turned: bool = False,
+    after: str | None = None,
+    limit: int = 50,
+    is_counted: bool = True,
+) -> Page:
+    """One page of a list. `is_turned` turns its usual order round. Raises BadFilterError for a value that its filter cannot take."""
+    dialect = connection.dialect.name
+    conditions, values = _filtered(listing, chosen, dialect)
+    by = listing.orders.get(order or "", listing.orders[listing.default])
+    places = (by.of or by.name, *listing.key)
+    is_rising = listing.is_oldest_first != is_turned
+    total = _count(connection, listing, conditions, values) if is_counted else 0
+    if after:
+        bounds = _bounds(by, len(places), after, dialect)
+        names = ", ".join(f":after{number}" for number in range(len(bounds)))
+        conditions = [*conditions, f"({', '.join(places)}) {'>' if is_rising else '<'} ({names})"]
+        values |= {f"after{number}": value for number, value in enumerate(bounds)}
+    way = "ASC" if is_rising else "DESC"
+    wanted = ", ".join(f"{column.of or column.name} AS {column.name}" for column in listing.columns)
+    keys = ", ".join(f"{place} AS key{number}" for number, place in enumerate(places))
+    statement = (
+        f"SELECT {wanted}, {keys} FROM {listing.source}{_where([*conditions, f'{places[0]} IS NOT NULL'])} "  # noqa: S608 - words of this module
+        f"ORDER BY {', '.join(f'{place} {way}' for place in places)} LIMIT {limit + 1}"
+    )
+    rows = [dict(row) for row in connection.execute(sa.text(statement), values).mappings()]
+    shown = rows[:limit]
+    last = _after(shown[-1], len(places)) if len(rows) > limit else None
+    return Page([_typed(listing, row) for row in shown], last, total)
+
+
+def every(connection: sa.Connection, listing: Listing, chosen: Mapping[str, str], **how: Any) -> Iterator[dict[str, Any]]:
+    """All rows of a list, a thousand at a time."""
+    after: str | None = None
+    while True:
+        some = page(connection, listing, chosen, after=after, limit=1000, is_counted=False, **how)
+        yield from some.rows
+        after = some.after
+        if after is None:
+            return
+
+
+def _filtered(listing: Listing, chosen: Mapping[str, str], dialect: str) -> tuple[list[str], dict[str, Any]]:
+    conditions = [listing.choices[one] for one in chosen.items() if one in listing.choices]
+    values: dict[str, Any] = {}
+    for name, condition in listing.filters.items():
+        text = chosen.get(name)
+        if text and (name, text) not in listing.choices:
+            values[name] = _bound(name, listing.kinds.get(name, "text"), text, dialect)
+            conditions.append(condition)
+    return conditions, values
+
+
+def _where(conditions: Sequence[str]) -> str:
+    return f" WHERE {' AND '.join(f'({one})' for one in conditions)}" if conditions else ""
+
+
+def _count(connection: sa.Connection, listing: Listing, conditions: Sequence[str], values: Mapping[str, Any]) -> int:
+    some = f"SELECT 1 AS one FROM {listing.source}{_where(conditions)} LIMIT {COUNTED + 1}"  # noqa: S608 - words of this module
+    return int(connection.execute(sa.text(f"SELECT count(*) FROM ({some}) some"), dict(values)).scalar_one())  # noqa: S608
+
+
+def _bound(name: str, kind: str, text: str, dialect: str) -> Any:
+    """A parameter's text as its column compares it."""
+    with suppress(ValueError, InvalidOperation):
+        if kind == "time":
+            moment = datetime.fromisoformat(text)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return time_text(moment) if dialect == "sqlite" else moment
+        if kind == "count":
+            return int(text)
+        if kind == "money":
+            amount = Decimal(text)
+            return float(amount) if dialect == "sqlite" else amount
+        if text.isprintable():
+            return text
+    raise BadFilterError(f"{name} should be {_SHOULD.get(kind, 'printable text')}")
+
+
+_SHOULD = {"time": "a day, as 2026-11-24", "count": "a whole number", "money": "an amount"}
+
+
+def _bounds(by: Column, places: int, after: str, dialect: str) -> list[Any]:
+    parts = after.split(_APART, places - 1)
+    if len(parts) != places:
+        raise BadFilterError("after should be what the link to the next page says")
+    return [_bound("after", by.kind, parts[0], dialect), *parts[1:]]
+
+
+def _after(row: Mapping[str, Any], places: int) -> str:
+    return _APART.join(str(row[f"key{number}"]) for number in range(places))
+
+
+def _typed(listing: Listing, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {column.name: typed(column.kind, row[column.name]) for column in listing.columns}
+
+
+def typed(kind: str, value: Any) -> Any:
+    """A value as its kind is in Python, whichever database told it."""
+    if value is None:
+        return None
+    if kind == "time":
+        return datetime.fromisoformat(value) if isinstance(value, str) else value.astimezone(UTC)
+    if kind == "money":
+        return Decimal(str(round(value, 4)))  # a sum of REALs, back to the decimal it stands for
+    if kind == "json" and isinstance(value, str):
+        return json.loads(value)
+    return value
+
+
+def check(listing: Listing, chosen: Mapping[str, str]) -> None:
+    """Raises BadFilterError for a value that its filter cannot take."""
+    _filtered(listing, chosen, "sqlite")
