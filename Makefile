@@ -1,6 +1,6 @@
 # What one does here. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test chaos lint audit image bench docs serve clean
+.PHONY: help install lock demo test chaos lint audit image bench docs serve console screenshots browser clean
 
 # The lock is resolved on Python 3.11; later ones work too.
 PYTHON ?= $(shell for python in python3.11 python3; do \
@@ -9,7 +9,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: .venv/.installed ## Build .venv from the two locks (again only when a lock or pyproject.toml changed)
 
@@ -36,7 +36,7 @@ lock: install ## Resolve the dependencies anew: requirements.lock is what runs, 
 demo: install ## Run the whole of Backhaul against simulated vendors
 	@$(BIN)/backhaul demo
 
-test: install ## Run the tests
+test: install browser ## Run the tests
 	@$(BIN)/pytest -n 2 --dist loadfile
 
 chaos: install ## Let everything go wrong: every operation fails, every point is a crash, thousands of histories (over an hour)
@@ -65,6 +65,18 @@ bench: install ## Measure the numbers that docs promise
 
 docs: install ## Write the generated pages of docs/ anew
 	@$(BIN)/python -m scripts.write_docs
+
+screenshots: install browser ## Draw the pictures of the console for the README, from the demo's world
+	@test -f build/demo/backhaul.db || $(BIN)/backhaul demo
+	@$(BIN)/python -m scripts.take_screenshots
+
+browser: # a Chromium for the console's tests, where it can be had
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+		{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get install -y -q chromium >/dev/null; } || \
+		echo "No Chromium: the console's browser tests will fail. Install one: sudo apt-get install -y chromium" >&2
+
+console: install ## Open the desk in a browser, on http://127.0.0.1:8788
+	@$(BIN)/backhaul console
 
 serve: install ## Start the webhook receiver on 127.0.0.1:8787
 	@$(BIN)/backhaul serve

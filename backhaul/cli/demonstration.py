@@ -54,6 +54,8 @@ def demonstrate(returns: int, seed: int) -> int:
         _report(console, sum(one.counts.get("quarantined", 0) for one in done))
     say(f"\nDone in {time.monotonic() - started:.0f} s. The store is {FOLDER}/backhaul.db: query its views, or ask for one return's life:")
     say(f"  .venv/bin/backhaul --config {config} show RETURN_ID")
+    say("Or see it all in a browser:")
+    say(f"  .venv/bin/backhaul --config {config} console")
     return 1 if any(one.error for one in done) else 0
 
 

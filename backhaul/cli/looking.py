@@ -101,6 +101,8 @@ def _print_life(life: dict[str, Any], *, is_full: bool) -> None:
         if row["decision"]:
             say(decided(row["decision"], row["reasons"]))
         say(f"Next: {life['next']}")
+        for one in life["open"]:
+            say(f"Needs a person: {one['why']}. {one['remedy']}")
     for name, address in life["links"].items():
         say(f"{name}: {address}")
     _print_lines(life)

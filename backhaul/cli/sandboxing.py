@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from backhaul.cli.app import app
+from backhaul.cli.app import Chosen, app
+from backhaul.cli.consoling import console
 
 
 @app.command()
@@ -27,8 +28,13 @@ def sandbox(
 def demo(
     returns: Annotated[int, typer.Option(min=20, help="Returns in all.")] = 300,
     seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 7,
+    is_shown: Annotated[bool, typer.Option("--console", help="Open the console on its world afterwards.")] = False,
 ) -> None:
     """Watch the whole job on a simulated world: a merchant for each warehouse, three syncs, every kind of outcome."""
-    from backhaul.cli.demonstration import demonstrate
+    from backhaul.cli.demonstration import FOLDER, demonstrate
 
-    raise typer.Exit(demonstrate(returns, seed))
+    failed = demonstrate(returns, seed)
+    if is_shown and not failed:
+        Chosen.config = str(FOLDER / "backhaul.toml")
+        console(host="127.0.0.1", port=8788)
+    raise typer.Exit(failed)

@@ -18,8 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backhaul.console.desk import Desk, respond
 from backhaul.console.pages import data, lists, merchants, one_return, overview, runs, searching, trends
+from backhaul.errors import StoreError
 from backhaul.store.desk import BadFilterError
-from backhaul.store.engine import DATABASE_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +71,7 @@ def make_app(desk: Desk, hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[:
     ]
     if desk.operator is not None:
         routes.append(Route("/acts/{act}", desk.operator.answer, methods=["GET", "POST"]))
-    handlers: dict[Any, Any] = {HTTPException: _refused, BadFilterError: _bad_filter, Exception: _broken}
-    handlers |= dict.fromkeys(DATABASE_ERRORS, _store_down)
+    handlers: dict[Any, Any] = {HTTPException: _refused, BadFilterError: _bad_filter, StoreError: _store_down, Exception: _broken}
     middleware = [Middleware(_Guarded), Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))]
     app = Starlette(routes=routes, exception_handlers=handlers, middleware=middleware)
     app.state.desk = desk
@@ -90,9 +89,10 @@ def _bad_filter(request: Request, error: Exception) -> Response:
 
 
 def _store_down(request: Request, error: Exception) -> Response:
-    log.warning("the store cannot be read: %s", type(error).__name__)
-    told = f"The store does not answer: {error}." if "store" in str(error) else "The store does not answer."
-    return respond(request, "problem.html", 503, title="The store cannot be read", told=told.replace("; nothing of this step was saved", ""))
+    log.warning("the store cannot be read: %s", error)
+    why = str(error).split(";")[0]
+    told = f"{why[:1].upper()}{why[1:]}. Nothing is lost by it; the page is back when the store is."
+    return respond(request, "problem.html", 503, title="The store cannot be read", told=told)
 
 
 def _broken(request: Request, error: Exception) -> Response:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
@@ -40,12 +40,12 @@ MENU = (
 )
 # How a state is shown: its tone, and a sign beside the word, so that colour is never alone.
 TONES = {
-    "good": ("✓", ("process", "processed", "confirmed", "completed", "available", "released", "live", "taken in", "accepted")),
-    "bad": ("✕", ("exception", "refused", "failed", "dead", "damaged", "missing", "quarantined", "unreadable", "never_shown")),
-    "warn": ("!", ("flag", "flagged", "hold", "held", "unverifiable", "unexpected", "over", "unknown_return", "review", "shadow", "stuck")),
-    "wait": ("◔", ("wait", "announced", "unannounced", "receiving", "decided", "pending", "sending", "running", "awaited", "waiting", "open")),
+    "good": ("✓", "process processed confirmed completed available released live taken_in accepted"),
+    "bad": ("✕", "exception refused failed dead damaged missing quarantined unreadable never_shown"),
+    "warn": ("!", "flag flagged hold held unverifiable unexpected over unknown_return review shadow"),
+    "wait": ("◔", "wait announced unannounced receiving decided pending sending running awaited waiting open"),
 }
-_TONE_OF = {word: (tone, sign) for tone, (sign, words) in TONES.items() for word in words}
+_TONE_OF = {word: (tone, sign) for tone, (sign, words) in TONES.items() for word in words.split()}
 
 
 def tone(word: str | None) -> tuple[str, str]:
@@ -70,9 +70,8 @@ def desk_of(request: Request) -> Desk:
 
 
 def _environment() -> Environment:
-    made = Environment(
-        loader=FileSystemLoader(_HERE / "templates"), undefined=StrictUndefined, autoescape=select_autoescape(default=True), trim_blocks=True
-    )
+    loader = FileSystemLoader(_HERE / "templates")
+    made = Environment(loader=loader, undefined=StrictUndefined, autoescape=True, trim_blocks=True)
     made.filters |= {"money": plainly.money, "shown": _shown, "number": lambda value: "" if value is None else f"{value:,}"}
     made.globals |= {
         "tone": tone,
@@ -112,7 +111,7 @@ def when(now: datetime) -> Any:
 def respond(request: Request, template: str, status: int = 200, **values: Any) -> Response:
     """A page. `title` is its heading; what the frame needs is added here."""
     desk = desk_of(request)
-    now = values.pop("now", None) or desk.clock()
+    now = desk.clock()
     query = request.query_params
     frame = {
         "path": request.url.path,

@@ -16,7 +16,7 @@ def utc_now() -> datetime:
 
 
 def make_desk(settings: Settings, *, is_operator: bool = False) -> Desk:
-    """The desk on the config's store, which it only reads. Raises StoreError for an older schema; one that does not answer is told on a page."""
+    """The desk on the config's store, which it only reads. Raises StoreError for an older schema; that it does not answer a page tells."""
     store = Store(settings.store_url(), for_reading=True)
     try:
         current, head = store.revisions()

@@ -18,6 +18,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from backhaul.domain.plainly import day, joined, money, units
+from backhaul.domain.whereabouts import Awaited
 from backhaul.domain.words import DecisionKind, DeliveryState, LoopState, Reason, RmaStage
 
 _DONE = (DeliveryState.ACCEPTED, DeliveryState.CONFIRMED)
@@ -74,7 +75,6 @@ class Case:
     unverifiable: int = 0
     unexpected: int = 0
     rma_stage: str | None = None
-    is_announced: bool = False
     label_status: str | None = None
     delivered_at: datetime | None = None
     received_at: datetime | None = None
@@ -85,8 +85,7 @@ class Case:
     is_exchange: bool = False
     is_paid: bool = False
     paid_at: datetime | None = None
-    held_up_by: tuple[str, ...] = ()  # kinds of the open exceptions
-    is_quarantined: bool = False
+    waits_for: str | None = None  # as `domain/whereabouts.py` has it
 
     @property
     def seen(self) -> int:
@@ -163,7 +162,7 @@ def _next(case: Case, now: datetime) -> str:
         return "a person is looking at it"
     if case.decision == DecisionKind.HOLD and case.due_at is not None:
         return f"decided by {day(case.due_at, now)}" if case.due_at > now else "decided at the next look"
-    if case.held_up_by or case.decision == DecisionKind.HOLD or case.is_quarantined:
+    if case.waits_for == Awaited.PERSON:
         return "a person has to look at it"
     return ""
 
@@ -189,42 +188,24 @@ def _outcome(case: Case, now: datetime) -> str:
 
 
 _WAITS = {
-    "announcement": "The warehouse is told of the return.",
-    "parcel": "The parcel reaches the warehouse.",
-    "receiving": "The warehouse finishes receiving the parcel.",
-    "inspection": "The warehouse finishes its inspection.",
-    "review": "A person ends the review in Loop.",
-    "vendor": "Loop or the warehouse answers; it is tried again by itself.",
-    "person": "A person looks at it: see what needs a person, below.",
+    Awaited.ANNOUNCEMENT: "The warehouse is told of the return.",
+    Awaited.PARCEL: "The parcel reaches the warehouse.",
+    Awaited.RECEIVING: "The warehouse finishes receiving the parcel.",
+    Awaited.INSPECTION: "The warehouse finishes its inspection.",
+    Awaited.REVIEW: "A person ends the review in Loop.",
+    Awaited.VENDOR: "Loop takes the decision, and shows it; until it does, it is asked again by itself.",
+    Awaited.PERSON: "A person looks at it.",
 }
 
 
-def what_next(case: Case, waits_for: str | None, now: datetime) -> str:
+def what_next(case: Case, now: datetime) -> str:
     """What happens next and when, for the one who looks the return up."""
-    if waits_for is None:
+    if case.waits_for is None:
         return "Nothing: the return is settled."
-    text = _WAITS.get(waits_for, f"It waits for {waits_for}.")
-    if waits_for == "inspection" and case.due_at is not None:
+    text = _WAITS[Awaited(case.waits_for)]
+    if case.waits_for == Awaited.INSPECTION and case.due_at is not None:
         return f"{text} If it has not by {day(case.due_at, now)} ({case.due_at:%H:%M} UTC), the return is flagged for a person."
     return text
-
-
-def waits_for(case: Case) -> str | None:
-    """What a return waits for: announcement, parcel, receiving, inspection, review, vendor or person; None when it is settled."""
-    if case.loop_state is None or case.held_up_by or case.is_quarantined or case.delivery_state in _FAILED:
-        return "person"
-    if case.is_history or case.decision == DecisionKind.SKIP:
-        return None
-    if case.loop_state == LoopState.REVIEW and case.delivery_state not in _DONE:
-        return "review"
-    if case.decision in (DecisionKind.PROCESS, DecisionKind.FLAG):
-        is_told = case.delivery_state in _DONE
-        return None if is_told and case.decision == DecisionKind.PROCESS else "person" if is_told else "vendor"
-    if case.decision == DecisionKind.HOLD:
-        return "inspection" if Reason.PENDING in case.reasons else "person"
-    if not case.is_announced:
-        return "announcement"
-    return "receiving" if case.seen or case.rma_stage == RmaStage.RECEIVING else "parcel"
 
 
 DECIDED = {

@@ -7,11 +7,22 @@ from typing import Any
 import sqlalchemy as sa
 
 from backhaul.domain.story import Case
-from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, RmaStage
+from backhaul.domain.whereabouts import Awaited
+from backhaul.domain.words import DecisionKind, DeliveryKind, RmaStage
 from backhaul.store.indexed import IS_CURRENT, IS_QUARANTINED, IS_UNRESOLVED
-from backhaul.store.tables import decisions, deliveries, exceptions, quarantine, receipt_lines, receipts, return_lines, returns, rmas
+from backhaul.store.tables import (
+    decisions,
+    deliveries,
+    exceptions,
+    quarantine,
+    receipt_lines,
+    receipts,
+    return_lines,
+    returns,
+    rmas,
+    whereabouts,
+)
 
-_ACCEPTED = (DeliveryState.ACCEPTED, DeliveryState.CONFIRMED)
 _DECIDING = {DeliveryKind.LOOP_PROCESS: DecisionKind.PROCESS, DeliveryKind.LOOP_FLAG: DecisionKind.FLAG}
 
 
@@ -23,14 +34,11 @@ def case(connection: sa.Connection, merchant: str, return_id: str) -> Case | Non
     )
     is_quarantined = connection.execute(held.limit(1)).first() is not None
     if head is None:
-        return Case(loop_state=None, is_quarantined=True) if is_quarantined else None
+        return Case(loop_state=None, waits_for=Awaited.PERSON) if is_quarantined else None
     rma = _one(connection, rmas, merchant, "rma_key", return_id) or {}
     receipt = _one(connection, receipts, merchant, "rma_key", return_id) or {}
     decision = _decision(connection, merchant, return_id)
     sent = _sent(connection, merchant, return_id)
-    exceptions_open = sa.select(exceptions.c.kind).where(
-        exceptions.c.merchant == merchant, exceptions.c.return_id == return_id, IS_UNRESOLVED.of(exceptions)
-    )
     is_received = rma.get("rma_stage") in (RmaStage.RECEIVING, RmaStage.RECEIVED, RmaStage.CLOSED)
     return Case(
         loop_state=head["loop_state"],
@@ -43,7 +51,6 @@ def case(connection: sa.Connection, merchant: str, return_id: str) -> Case | Non
         **{name: decision.get(f"{name}_units", 0) for name in ("expected", "available", "damaged", "pending", "missing", "unverifiable")},
         unexpected=decision.get("unexpected_units", 0),
         rma_stage=rma.get("rma_stage"),
-        is_announced=bool(rma) or sent.get(DeliveryKind.RMA_CREATE) in _ACCEPTED,
         label_status=head["label_status"],
         delivered_at=receipt.get("delivered_at"),
         received_at=receipt.get("received_at") if is_received or not rma else None,
@@ -53,8 +60,7 @@ def case(connection: sa.Connection, merchant: str, return_id: str) -> Case | Non
         is_exchange=bool(head["exchange_total"] or head["exchange_units"]),
         is_paid=bool(head["is_paid"]),
         paid_at=head["refund_processed_at"] or head["gift_card_processed_at"] or head["exchange_processed_at"],
-        held_up_by=tuple(connection.execute(exceptions_open).scalars()),
-        is_quarantined=is_quarantined,
+        waits_for=(_one(connection, whereabouts, merchant, "return_id", return_id) or {}).get("waits_for"),
     )
 
 
@@ -74,7 +80,7 @@ def _sent(connection: sa.Connection, merchant: str, return_id: str) -> dict[str,
     query = sa.select(deliveries.c.kind, deliveries.c.state).where(
         deliveries.c.merchant == merchant,
         deliveries.c.return_id == return_id,
-        deliveries.c.kind.in_([DeliveryKind.LOOP_PROCESS, DeliveryKind.LOOP_FLAG, DeliveryKind.RMA_CREATE]),
+        deliveries.c.kind.in_(list(_DECIDING)),
     )
     return {kind: state for kind, state in connection.execute(query.order_by(deliveries.c.delivery_id))}
 
@@ -99,6 +105,14 @@ def lines(connection: sa.Connection, merchant: str, return_id: str) -> list[dict
     )
     found = [dict(row) for row in connection.execute(typed, {"merchant": merchant, "return_id": return_id}).mappings()]
     return sorted(found, key=lambda line: (line["line_item_id"] is None, line["line_item_id"] or "", line["sku"] or ""))
+
+
+def open_exceptions(connection: sa.Connection, merchant: str, return_id: str) -> list[dict[str, Any]]:
+    """What about the return needs a person: kind, subject, why, remedy and since when."""
+    query = sa.select(*(exceptions.c[name] for name in ("kind", "subject", "why", "remedy", "opened_at"))).where(
+        exceptions.c.merchant == merchant, exceptions.c.return_id == return_id, IS_UNRESOLVED.of(exceptions)
+    )
+    return [dict(row) for row in connection.execute(query.order_by(exceptions.c.opened_at)).mappings()]
 
 
 def graded(connection: sa.Connection, merchant: str, return_id: str) -> list[dict[str, Any]]:

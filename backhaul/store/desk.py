@@ -263,7 +263,7 @@ def _where(conditions: Sequence[str]) -> str:
 
 def _count(connection: sa.Connection, listing: Listing, conditions: Sequence[str], values: Mapping[str, Any]) -> int:
     some = f"SELECT 1 AS one FROM {listing.source}{_where(conditions)} LIMIT {COUNTED + 1}"  # noqa: S608 - words of this module
-    return int(connection.execute(sa.text(f"SELECT count(*) FROM ({some}) some"), dict(values)).scalar_one())  # noqa: S608
+    return int(connection.execute(sa.text(f"SELECT count(*) FROM ({some}) counted"), dict(values)).scalar_one())  # noqa: S608
 
 
 def _bound(name: str, kind: str, text: str, dialect: str) -> Any:

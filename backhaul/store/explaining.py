@@ -7,7 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from backhaul.domain.story import sentence, waits_for, what_next
+from backhaul.domain.story import sentence, what_next
+from backhaul.domain.whereabouts import Awaited
 from backhaul.store import cases, timeline
 from backhaul.store.tables import runs
 
@@ -19,14 +20,14 @@ def explained(connection: sa.Connection, merchant: str, return_id: str, now: dat
     grades = cases.graded(connection, merchant, return_id)
     if case is None and not life and not grades:
         return None
-    waiting = waits_for(case) if case else "person"
     return {
         "merchant": merchant,
         "return_id": return_id,
         "sentence": sentence(case, now) if case else "A parcel arrived that nobody had announced; a person has to find its return.",
-        "waits_for": waiting,
-        "next": what_next(case, waiting, now) if case else "A person finds the return that this parcel belongs to.",
+        "waits_for": case.waits_for if case else Awaited.PERSON,
+        "next": what_next(case, now) if case else "A person finds the return that this parcel belongs to.",
         "currency": case.currency if case else None,
+        "open": cases.open_exceptions(connection, merchant, return_id),
         "return": timeline.standing(connection, merchant, return_id),
         "lines": cases.lines(connection, merchant, return_id),
         "graded": grades,

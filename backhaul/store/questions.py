@@ -66,7 +66,8 @@ QUESTIONS = (
     Question(
         "needs-a-person",
         "What needs a person, and for how long?",
-        "SELECT merchant, kind, count(*) AS open, max(age_days) AS oldest_days\nFROM recon_exceptions GROUP BY merchant, kind ORDER BY open DESC",
+        "SELECT merchant, kind, count(*) AS open, max(age_days) AS oldest_days\n"
+        "FROM recon_exceptions GROUP BY merchant, kind ORDER BY open DESC",
     ),
 )
 

@@ -16,7 +16,8 @@ def by_day(connection: sa.Connection, first: str, last: str, merchant: str | Non
     sums = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in _COUNTS)
     conditions, values = _chosen(first, last, merchant, warehouse)
     statement = f"SELECT day, {sums} FROM recon_daily WHERE {conditions} GROUP BY day ORDER BY day"  # noqa: S608 - words of this module
-    return [dict(row) for row in connection.execute(sa.text(statement), values).mappings()]
+    return [{name: value if name == "day" else int(value) for name, value in row.items()}
+            for row in connection.execute(sa.text(statement), values).mappings()]  # fmt: skip
 
 
 def value_by_day(connection: sa.Connection, first: str, last: str, merchant: str | None, warehouse: str | None) -> list[dict[str, Any]]:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from backhaul.domain.plainly import ago, joined, money
-from backhaul.domain.story import RULES, Case, decided, rule_of, sentence, waits_for, what_next
+from backhaul.domain.story import RULES, Case, decided, rule_of, sentence, what_next
+from backhaul.domain.whereabouts import Awaited
 from backhaul.domain.words import DecisionKind, Reason
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -20,7 +21,7 @@ DUE = datetime(2026, 11, 26, 9, tzinfo=UTC)
 
 def case(**facts: Any) -> Case:
     """An announced return of two units, 178 dollars to refund, of which nothing has arrived."""
-    usual = {"loop_state": "open", "created_at": STARTED, "decision": "wait", "expected": 2, "is_announced": True}
+    usual = {"loop_state": "open", "created_at": STARTED, "decision": "wait", "expected": 2}
     return Case(**(usual | {"currency": "USD", "refund": Decimal(178)} | facts))
 
 
@@ -75,31 +76,15 @@ def test_a_return_is_told_in_one_sentence(facts: dict[str, Any], told: str) -> N
 
 
 def test_a_return_that_is_only_in_quarantine_is_told_too() -> None:
-    assert sentence(Case(loop_state=None, is_quarantined=True), NOW) == "The return could not be read; a person has to look at it."
-
-
-@pytest.mark.parametrize(
-    ("facts", "waiting"),
-    [
-        ({}, "parcel"),
-        ({"is_announced": False}, "announcement"),
-        ({"rma_stage": "receiving"}, "receiving"),
-        (INSPECTED, "inspection"),
-        ({"loop_state": "review", "decision": "hold", "reasons": ("loop_review",)}, "review"),
-        (GOOD | {"delivery_state": "pending"}, "vendor"),
-        (GOOD | {"delivery_state": "refused"}, "person"),
-        (GOOD | {"delivery_state": "confirmed"}, None),
-        ({"held_up_by": ("rma_refused",)}, "person"),
-        ({"is_history": True}, None),
-    ],
-)
-def test_nothing_waits_without_saying_for_what(facts: dict[str, Any], waiting: str | None) -> None:
-    assert waits_for(case(**facts)) == waiting
+    assert sentence(Case(loop_state=None), NOW) == "The return could not be read; a person has to look at it."
 
 
 def test_what_comes_next_says_by_when() -> None:
-    told = what_next(case(**INSPECTED), "inspection", NOW)
+    told = what_next(case(**INSPECTED, waits_for="inspection"), NOW)
     assert told == "The warehouse finishes its inspection. If it has not by 26 Nov (09:00 UTC), the return is flagged for a person."
+    assert what_next(case(), NOW) == "Nothing: the return is settled."
+    for awaited in Awaited:
+        assert what_next(case(waits_for=awaited), NOW).endswith(".")
 
 
 def test_every_decision_has_the_rule_that_made_it() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,5 +26,11 @@ def data(request: Request) -> Response:
     if told is not None:
         return told
     meanings = {column.name: column.comment for table in metadata.sorted_tables for column in table.columns if column.comment}
-    values = {"questions": QUESTIONS, "chosen": chosen, "columns": columns, "rows": rows, "views": views, "meanings": meanings}
-    return respond(request, "data.html", title="Data", **values)
+    values: dict[str, Any] = {
+        "chosen": chosen,
+        "columns": columns,
+        "rows": rows,
+        "views": views,
+        "meanings": meanings,
+    }
+    return respond(request, "data.html", title="Data", questions=QUESTIONS, **values)

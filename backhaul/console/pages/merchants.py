@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,7 +21,7 @@ def one_merchant(request: Request) -> Response:
         raise HTTPException(404, f"No merchant {name} is in the config.")
     now = desk.clock()
     with desk.store.read() as connection:
-        values = {
+        values: dict[str, Any] = {
             "watermarks": asked.sources(connection, name),
             "news": [row for row in asked.last_news(connection, now) if row["merchant"] == name],
             "gaps": asked.reason_gaps(connection, name),
@@ -28,4 +30,4 @@ def one_merchant(request: Request) -> Response:
             "backlog": asked.backlogs(connection).get(name, {}),
             "kinds": [row for row in asked.exceptions_by_age(connection) if row["merchant"] == name],
         }
-    return respond(request, "merchant.html", title=name, name=name, merchant=found, now=now, **values)
+    return respond(request, "merchant.html", title=name, name=name, merchant=found, **values)

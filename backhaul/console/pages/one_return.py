@@ -24,4 +24,4 @@ def one_return(request: Request) -> Response:
     if answer is not None:
         return answer
     name = (life["return"] or {}).get("order_name") or return_id
-    return respond(request, "return.html", title=f"{name} · {merchant}", life=life, links=links(desk.settings, life), now=now)
+    return respond(request, "return.html", title=f"{name} · {merchant}", life=life, links=links(desk.settings, life))

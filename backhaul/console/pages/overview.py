@@ -24,9 +24,9 @@ def overview(request: Request) -> Response:
     with desk.store.read() as connection:
         standing = asked.stages(connection)
         ages = asked.exceptions_by_age(connection)
-        values = {
+        backlogs = asked.backlogs(connection)
+        values: dict[str, Any] = {
             "news": _by_merchant(asked.last_news(connection, now)),
-            "backlogs": asked.backlogs(connection),
             "watermarks": _by_merchant([one._asdict() for one in all_watermarks(connection)]),
             "failed": asked.failed_runs(connection, now - timedelta(days=7)),
         }
@@ -35,13 +35,13 @@ def overview(request: Request) -> Response:
         request,
         "overview.html",
         title="Overview",
-        now=now,
+        backlogs=backlogs,
         stages=[(stage, sum(row["returns"] for row in standing if row["stage"] == stage)) for stage in STAGES],
         at_risk=_at_risk(standing),
         kinds=_kinds(ages),
         exceptions=sum(row["total"] for row in ages),
-        quarantined=sum(one.get("quarantined", 0) for one in values["backlogs"].values()),
-        owed=sum(one.get("deliveries", 0) for one in values["backlogs"].values()),
+        quarantined=sum(one.get("quarantined", 0) for one in backlogs.values()),
+        owed=sum(one.get("deliveries", 0) for one in backlogs.values()),
         all_merchants=[(name, desk.settings.merchants.get(name)) for name in names],
         returns={name: sum(row["returns"] for row in standing if row["merchant"] == name) for name in names},
         open_exceptions={name: sum(row["total"] for row in ages if row["merchant"] == name) for name in names},
