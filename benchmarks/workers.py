@@ -63,7 +63,7 @@ def _both(fleet: Fleet, url: str, weeks: int) -> tuple[dict[str, Any], dict[str,
 
 def _backfill(fleet: Fleet, store: Store, asked: dict[str, Any]) -> dict[str, Any]:
     run = fleet.start("backfill/backfill", asked)
-    if fleet.until(run, "Completed", "Failed", "Crashed", within=900) != "Completed":
+    if fleet.until(run, "Completed", "Failed", "Crashed") != "Completed":
         raise RuntimeError("the backfill did not complete")
     with store.read() as connection:
         rows = connection.execute(sa.select(windows)).all()

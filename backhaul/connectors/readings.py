@@ -11,14 +11,13 @@ import msgspec
 
 from backhaul.connectors import parse
 from backhaul.connectors.parse import Scalar
-from backhaul.connectors.text import BODY_LIMIT, kept
+from backhaul.connectors.text import kept
 from backhaul.errors import StructuralError
 
 MOST_RECORDS = 1_000  # in one body; the documented ones hold one, and what is refused comes by poll
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _IDENT = re.compile(r"[A-Za-z0-9_:.-]{1,100}")
-_ENCODER = msgspec.json.Encoder()
 
 
 class TooManyRecordsError(StructuralError):
@@ -36,23 +35,12 @@ class Reading:
     message_id: str = ""
 
 
-def body_of(event: msgspec.Struct, *fields: frozenset[str]) -> str:
-    """What is kept of an event that decoded; no text of one that is far too long is long."""
-    body = _ENCODER.encode(event)
-    return (body if len(body) <= BODY_LIMIT else _ENCODER.encode(kept(body, *fields))).decode()
-
-
 def left_of(raw: bytes, *fields: frozenset[str]) -> dict[str, Any]:
     """What is wanted of a body whose structure did not decode. Raises ValueError for one that is no JSON object."""
     left = kept(raw, *fields)
     if "unreadable_bytes" in left:
         raise ValueError("not a JSON object")
     return left
-
-
-def encoded(left: dict[str, Any]) -> str:
-    """It, as JSON."""
-    return _ENCODER.encode(left).decode()
 
 
 def scalar(value: Any) -> Scalar:

@@ -216,7 +216,7 @@ def test_a_list_that_goes_in_circles_or_is_none_fails_the_poll(vendor: Vendor, c
     with pytest.raises(StructuralError, match="same cursor"):
         client.news(SINCE, SINCE)
     vendor.says(said({"returns": []}))
-    with pytest.raises(StructuralError, match="not what is assumed"):
+    with pytest.raises(StructuralError, match="a shape that is not known"):
         client.news(SINCE, SINCE)
 
 

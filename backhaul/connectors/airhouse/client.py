@@ -37,6 +37,7 @@ from backhaul.connectors.airhouse.wire import (
     status_of,
 )
 from backhaul.connectors.base import News, Outcome, ReceiptBatch, Rejected, Verdict
+from backhaul.connectors.decoding import shaped
 from backhaul.connectors.http import CALL_DEADLINE, Http, Observe, budget_for, within
 from backhaul.domain.rma import RmaDraft
 from backhaul.errors import (
@@ -188,10 +189,7 @@ class Airhouse:
                 seen.add(cursor)
                 page["cursor"] = cursor
             body = self.http.read(RETURNS_PATH, page, operation=operation)
-            try:
-                listed = msgspec.json.decode(body, type=ListWire)
-            except msgspec.MsgspecError as error:
-                raise StructuralError(f"{self.http.merchant}: the list of returns is not what is assumed of Airhouse: {error}") from None
+            listed = shaped(body, ListWire, f"{self.http.merchant}: Airhouse's list of returns")
             cursor = listed.next_cursor or None
             yield listed.data, cursor
             if cursor is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from backhaul.connectors import parse
+from backhaul.connectors import decoding, parse
 from backhaul.connectors.airhouse.wire import (
     CONDITIONS,
     CONTAINERS,
@@ -27,15 +27,13 @@ from backhaul.connectors.airhouse.wire import (
 from backhaul.connectors.base import ReceiptBatch, Rejected
 from backhaul.connectors.frames import Unreadable, frame
 from backhaul.connectors.parse import UNPARSED
-from backhaul.connectors.text import BODY_LIMIT, fingerprint, kept
+from backhaul.connectors.text import kept
 from backhaul.domain.schema import RECEIPT_LINES, RECEIPTS
-from backhaul.errors import StructuralError
 
 UNDECODABLE = "WIRE-002"
 MADE_BY_WAREHOUSE = "dc:{rma_id}"  # a return without an external_id: one keyed in on the dashboard, or a parcel that came back unasked
 
 _DECODER = msgspec.json.Decoder(ReturnWire)
-_ENCODER = msgspec.json.Encoder()
 _TIMES = ("updated_at", "delivered_at", "received_at", "closed_at")
 
 Graded = tuple[str, int | None, str | None]  # our word for the condition, units, the wire field that makes no sense
@@ -53,24 +51,13 @@ def normalise(records: Sequence[msgspec.Raw | bytes]) -> ReceiptBatch:
 
 def normalise_event(raw: bytes) -> ReceiptBatch:
     """A webhook's body, of any topic, as receipts: the same rows as the return read by GET. Raises StructuralError without a return."""
-    try:
-        event = msgspec.json.decode(raw, type=EventWire)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        why = str(error) if isinstance(error, msgspec.MsgspecError) else error.__class__.__name__
-        raise StructuralError(f"Airhouse's webhook has a shape that is not assumed of it: {why}") from None
+    event = decoding.shaped(raw, EventWire, "Airhouse's webhook")
     return normalise([event.data.record])
 
 
 def decoded(records: Sequence[msgspec.Raw | bytes]) -> tuple[list[ReturnWire], list[Rejected]]:
     """The returns that can be read, and those that cannot."""
-    wires: list[ReturnWire] = []
-    rejected: list[Rejected] = []
-    for record in records:
-        try:
-            wires.append(_DECODER.decode(record))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            rejected.append(_rejected(bytes(record), error))
-    return wires, rejected
+    return decoding.decoded(_DECODER.decode, records, _rejected)
 
 
 def batch(wires: Sequence[ReturnWire], rejected: list[Rejected]) -> ReceiptBatch:
@@ -99,13 +86,8 @@ def batch(wires: Sequence[ReturnWire], rejected: list[Rejected]) -> ReceiptBatch
         "unparsed_times": times.column(len(wires)),
     }
     columns["unparsed_keys"] = keys.column(len(wires))
-    bodies = list(map(_body, wires))
+    bodies = [decoding.body_of(wire, WANTED, CONTAINERS, FREE) for wire in wires]
     return ReceiptBatch(frame(RECEIPTS, columns), frame(RECEIPT_LINES, _line_columns(wires)), bodies, rejected)
-
-
-def _body(wire: ReturnWire) -> str:
-    body = _ENCODER.encode(wire)
-    return (body if len(body) <= BODY_LIMIT else _ENCODER.encode(kept(body, WANTED, CONTAINERS, FREE))).decode()
 
 
 def _rma_key(wire: ReturnWire) -> str | None:
@@ -158,12 +140,5 @@ def _contradiction(wire: ReturnWire, graded: Sequence[Graded]) -> str | None:
 def _rejected(raw: bytes, error: Exception) -> Rejected:
     body = kept(raw, WANTED, CONTAINERS, FREE)
     external_id, own = (parse.ident(value) if isinstance(value := body.get(name), str | int) else None for name in ("external_id", "id"))
-    order_number = body.get("order_number")
-    return Rejected(
-        record_key=external_id or (MADE_BY_WAREHOUSE.format(rma_id=own) if own else fingerprint(raw)),
-        order_name=order_number if isinstance(order_number, str) else None,
-        rule=UNDECODABLE,
-        # msgspec names the path and the types, never the value; other errors may show bytes of it
-        reason=str(error) if isinstance(error, msgspec.MsgspecError) else f"not readable as JSON: {error.__class__.__name__}",
-        body=_ENCODER.encode(body).decode(),
-    )
+    key = external_id or (MADE_BY_WAREHOUSE.format(rma_id=own) if own else None)
+    return decoding.rejected(UNDECODABLE, raw, body, key, error, body.get("order_number"))

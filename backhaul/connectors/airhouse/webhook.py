@@ -10,8 +10,9 @@ from backhaul.connectors.airhouse import signature
 from backhaul.connectors.airhouse.normalise import normalise_event
 from backhaul.connectors.airhouse.wire import CONTAINERS, FREE, WANTED
 from backhaul.connectors.base import ReceiptBatch
+from backhaul.connectors.decoding import encoded
 from backhaul.connectors.frames import joined
-from backhaul.connectors.readings import Reading, encoded, ident, left_of, scalar, word
+from backhaul.connectors.readings import Reading, ident, left_of, scalar, word
 from backhaul.connectors.vendor import Told
 from backhaul.errors import StructuralError
 

@@ -9,6 +9,7 @@ from datetime import datetime
 import msgspec
 
 from backhaul.connectors import parse
+from backhaul.connectors.decoding import shaped, why
 from backhaul.connectors.envelopes import complaint
 from backhaul.connectors.loop.endpoints import DETAILS_NOT_FOUND
 from backhaul.connectors.loop.wire import AsnWire, NotesWire, NoteWire, WebhookWire
@@ -63,10 +64,7 @@ def details_records(body: bytes, what: str) -> Sequence[msgspec.Raw | bytes]:
     """
     start = body.lstrip()[:1]
     if start == b"[":
-        try:
-            return msgspec.json.decode(body, type=list[msgspec.Raw])
-        except msgspec.MsgspecError as error:
-            raise StructuralError(f"{what}: {_why(error)}") from None
+        return shaped(body, list[msgspec.Raw], what)  # type: ignore[no-any-return]
     if start != b"{":
         raise StructuralError(f"{what}: Loop answered with something that is no return")
     found = complaint(body)
@@ -82,10 +80,7 @@ def asn_rows(body: bytes, what: str) -> list[AsnRow]:
 
     A row that cannot be decoded is left out: it says nothing that could be held against the list.
     """
-    try:
-        raws = msgspec.json.decode(body, type=list[msgspec.Raw])
-    except msgspec.MsgspecError as error:
-        raise StructuralError(f"{what}: {_why(error)}") from None
+    raws = shaped(body, list[msgspec.Raw], what)
     rows = [row for row in map(_asn_row, raws) if row is not None]
     return [
         AsnRow(
@@ -114,7 +109,7 @@ def note_texts(body: bytes, what: str) -> list[str]:
             notes = msgspec.json.decode(body, type=NotesWire).notes
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         found = complaint(body)
-        raise StructuralError(f"{what}: {(found.message or found.code) if found else _why(error)}") from None
+        raise StructuralError(f"{what}: {(found.message or found.code) if found else why(error)}") from None
     return [note.content for note in notes if isinstance(note.content, str) and note.content.strip()]  # as written: ours is looked for
 
 
@@ -139,7 +134,3 @@ def _asn_row(raw: msgspec.Raw) -> AsnWire | None:
 def _time(value: parse.Scalar) -> datetime | None:
     moment = parse.time(value)
     return moment if isinstance(moment, datetime) else None
-
-
-def _why(error: Exception) -> str:
-    return str(error) if isinstance(error, msgspec.MsgspecError) else error.__class__.__name__

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 from pydantic import SecretStr
 
 from backhaul.connectors.base import ReturnBatch
+from backhaul.connectors.decoding import shaped
 from backhaul.connectors.http import Http, Observe, budget_for
 from backhaul.connectors.loop import answers, endpoints
 from backhaul.connectors.loop.answers import AsnRow, Webhook
@@ -135,7 +136,7 @@ class LoopClient:
     def webhooks(self) -> list[Webhook]:
         """The shop's webhook subscriptions. Needs the scope developer_tools."""
         body = self.http.read(endpoints.WEBHOOKS_PATH, operation="webhooks")
-        return [answers.webhook(wire) for wire in self._decode(body, WebhooksWire, "the webhook list").webhooks]
+        return [answers.webhook(wire) for wire in shaped(body, WebhooksWire, f"{self.http.merchant}: Loop's webhook list").webhooks]
 
     def create_webhook(self, topic: str, trigger: str, url: str) -> Webhook:
         """Subscribe, active at once. Raises TransientVendorError, uncertain, when the answer is not a subscription."""
@@ -180,13 +181,6 @@ class LoopClient:
             params |= {"paginate": "true", "pageSize": RETURNS.page_size}
         body = self.http.read(RETURNS.path, params, operation="list_returns")
         return decode_page(body, f"{self.http.merchant}: the list of returns")
-
-    def _decode(self, body: bytes, shape: Any, what: str) -> Any:
-        try:
-            return msgspec.json.decode(body, type=shape)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            why = str(error) if isinstance(error, msgspec.MsgspecError) else error.__class__.__name__
-            raise StructuralError(f"{self.http.merchant}: {what} has a shape that Loop does not document: {why}") from None
 
 
 def _keep_newest(found: Found, page: list[tuple[Row, Record]]) -> None:

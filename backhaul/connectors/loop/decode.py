@@ -7,11 +7,12 @@ from datetime import datetime
 
 import msgspec
 
-from backhaul.connectors import parse
+from backhaul.connectors import decoding, parse
 from backhaul.connectors.base import Rejected
+from backhaul.connectors.decoding import UNREADABLE
 from backhaul.connectors.loop.paginate import Row
 from backhaul.connectors.loop.wire import CONTAINERS, FREE, WANTED, PageWire, PeekWire, RawPageWire, ReturnWire
-from backhaul.connectors.text import BODY_LIMIT, fingerprint, kept
+from backhaul.connectors.text import fingerprint, kept
 from backhaul.errors import StructuralError
 
 UNDECODABLE = "WIRE-001"
@@ -22,7 +23,6 @@ _PAGE, _RAW_PAGE = msgspec.json.Decoder(PageWire), msgspec.json.Decoder(RawPageW
 _LIST, _RAW_LIST = msgspec.json.Decoder(list[ReturnWire]), msgspec.json.Decoder(list[msgspec.Raw])
 _ONE, _PEEK = msgspec.json.Decoder(ReturnWire), msgspec.json.Decoder(PeekWire)
 _ENCODER = msgspec.json.Encoder()
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def decode_page(body: bytes, what: str) -> tuple[Sequence[Record], bool]:
@@ -36,15 +36,15 @@ def decode_page(body: bytes, what: str) -> tuple[Sequence[Record], bool]:
             return _LIST.decode(body), False
         page = _PAGE.decode(body)
         return page.returns, bool(page.nextPageUrl)
-    except _UNREADABLE:
+    except UNREADABLE:
         pass  # at least one record is bad, or the whole answer
     try:
         if is_bare:
             return decode(_RAW_LIST.decode(body)), False
         raw_page = _RAW_PAGE.decode(body)
         return decode(raw_page.returns), bool(raw_page.nextPageUrl)
-    except _UNREADABLE as error:
-        raise StructuralError(f"{what} has a shape that Loop does not document: {_why(error)}") from None
+    except UNREADABLE as error:
+        raise StructuralError(f"{what} has a shape that is not known: {decoding.why(error)}") from None
 
 
 def decode(raws: Sequence[msgspec.Raw | bytes]) -> list[Record]:
@@ -53,15 +53,14 @@ def decode(raws: Sequence[msgspec.Raw | bytes]) -> list[Record]:
     for raw in raws:
         try:
             records.append(_ONE.decode(raw))
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             records.append(_rejected(bytes(raw), error))
     return records
 
 
 def encode(record: ReturnWire) -> str:
     """A record as JSON again: the wanted fields only, so without personal data; of one that is far too long, no text is long."""
-    body = _ENCODER.encode(record)
-    return (body if len(body) <= BODY_LIMIT else _ENCODER.encode(kept(body, WANTED, CONTAINERS, FREE))).decode()
+    return decoding.body_of(record, WANTED, CONTAINERS, FREE)
 
 
 def row_of(record: Record) -> Row:
@@ -79,16 +78,5 @@ def _moment(value: object) -> datetime | None:
 def _rejected(raw: bytes, error: Exception) -> Rejected:
     body = kept(raw, WANTED, CONTAINERS, FREE)
     key = body.get("id")
-    name = body.get("order_name")
-    return Rejected(
-        record_key=(parse.ident(key) if isinstance(key, str | int) else None) or fingerprint(raw),
-        order_name=name if isinstance(name, str) else None,
-        rule=UNDECODABLE,
-        reason=_why(error),
-        body=_ENCODER.encode(body).decode(),
-    )
-
-
-def _why(error: Exception) -> str:
-    # msgspec names the path and the types, never the value; other errors may show bytes of it
-    return str(error) if isinstance(error, msgspec.MsgspecError) else f"not readable as JSON: {error.__class__.__name__}"
+    own = parse.ident(key) if isinstance(key, str | int) else None
+    return decoding.rejected(UNDECODABLE, raw, body, own, error, body.get("order_name"))

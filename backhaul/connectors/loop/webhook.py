@@ -7,10 +7,11 @@ from datetime import datetime
 
 import msgspec
 
+from backhaul.connectors.decoding import body_of, encoded
 from backhaul.connectors.loop import signature
 from backhaul.connectors.loop.wire import CONTAINERS, FREE, WANTED, ReturnWire
 from backhaul.connectors.parse import Scalar
-from backhaul.connectors.readings import UNREADABLE, Reading, body_of, encoded, ident, left_of, scalar, word
+from backhaul.connectors.readings import UNREADABLE, Reading, ident, left_of, scalar, word
 from backhaul.connectors.text import words
 
 _ENVELOPE = frozenset({"topic", "trigger", "return_id", "return_state", "message", "source", "is_partial"})

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from backhaul.connectors import parse
 from backhaul.connectors.base import News, Outcome, ReceiptBatch, Rejected
+from backhaul.connectors.decoding import shaped
 from backhaul.connectors.http import Http, Observe, budget_for
 from backhaul.connectors.masonhub import normalise as receipts
 from backhaul.connectors.masonhub.drafts import wire_form
@@ -120,7 +121,7 @@ class MasonHub:
     def callbacks(self) -> list[Callback]:
         """The registered callbacks, of every message type."""
         body = self.http.read(CALLBACKS_PATH, {"message_type": "all"}, operation="callbacks")
-        wires = self._decode(body, list[CallbackRecordWire], "the list of callbacks")
+        wires = shaped(body, list[CallbackRecordWire], f"{self.http.merchant}: MasonHub's list of callbacks")
         return [
             Callback(parse.ident(wire.id), parse.text(wire.url), parse.text(wire.message_type), parse.text(wire.api_version))
             for wire in wires
@@ -182,18 +183,12 @@ class MasonHub:
 
     def _page(self, body: bytes) -> tuple[list[bytes], int]:
         """One page, and the size that the server keeps pages to: it says when it caps what was asked for."""
+        what = f"{self.http.merchant}: MasonHub's list of RMAs"
         if body.lstrip().startswith(b"["):
-            return [bytes(raw) for raw in self._decode(body, list[msgspec.Raw], "the list of RMAs")], RMAS.page_size
-        page = self._decode(body, ListWire, "the list of RMAs")
+            return [bytes(raw) for raw in shaped(body, list[msgspec.Raw], what)], RMAS.page_size
+        page = shaped(body, ListWire, what)
         limit = parse.count(page.limit)
         return [bytes(raw) for raw in page.data], min(limit, RMAS.page_size) if isinstance(limit, int) and limit > 0 else RMAS.page_size
-
-    def _decode(self, body: bytes, shape: Any, what: str) -> Any:
-        try:
-            return msgspec.json.decode(body, type=shape)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            why = str(error) if isinstance(error, msgspec.MsgspecError) else error.__class__.__name__
-            raise StructuralError(f"{self.http.merchant}: {what} has a shape that MasonHub does not document: {why}") from None
 
 
 def _wire_time(moment: datetime) -> str:

@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
-from backhaul.connectors import parse
+from backhaul.connectors import decoding, parse
 from backhaul.connectors.base import ReceiptBatch, Rejected
 from backhaul.connectors.frames import Unreadable, frame
 from backhaul.connectors.masonhub.endpoints import CONDITIONS, EVENT_ONLY, NOT_ARRIVED, STAGES, TERMINAL, UNGRADED
 from backhaul.connectors.masonhub.wire import CONTAINERS, FREE, WANTED, DetailWire, EventWire, LineWire, RmaWire
 from backhaul.connectors.parse import UNPARSED, Scalar
-from backhaul.connectors.text import BODY_LIMIT, fingerprint, kept, plain
+from backhaul.connectors.text import kept, plain
 from backhaul.domain.schema import RECEIPT_LINES, RECEIPTS
 
 UNDECODABLE = "WIRE-002"
@@ -23,7 +23,6 @@ _WORD_LIMIT = 60  # characters of a warehouse's word for a condition
 MADE_BY_WAREHOUSE = "dc:{rma_id}"
 
 _DECODER = msgspec.json.Decoder(EventWire)
-_ENCODER = msgspec.json.Encoder()
 _RANKED_TIMES = ("as_of", "updated_at", "received_at", "processed_at")  # the first that is there dates the fact
 
 
@@ -86,16 +85,8 @@ def normalise(records: Sequence[msgspec.Raw | bytes]) -> ReceiptBatch:
 
 def decoded(records: Sequence[msgspec.Raw | bytes]) -> tuple[list[Fact], list[Rejected]]:
     """The records that can be read, and those that cannot."""
-    facts: list[Fact] = []
-    rejected: list[Rejected] = []
-    for record in records:
-        try:
-            event = _DECODER.decode(record)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            rejected.append(_rejected(bytes(record), error))
-        else:
-            facts.append(Fact(event, event.details or event))
-    return facts, rejected
+    events, rejected = decoding.decoded(_DECODER.decode, records, _rejected)
+    return [Fact(event, event.details or event) for event in events], rejected
 
 
 def newest(facts: Sequence[Fact]) -> list[Fact]:
@@ -147,13 +138,8 @@ def batch(facts: Sequence[Fact], rejected: list[Rejected]) -> ReceiptBatch:
         for of in ("event", "rma"):
             keys.parse(field, [getattr(getattr(fact, of), field) for fact in facts], parse.key)
     columns["unparsed_keys"] = keys.column(len(facts))
-    bodies = [_body(fact.event) for fact in facts]
+    bodies = [decoding.body_of(fact.event, WANTED, CONTAINERS, FREE) for fact in facts]
     return ReceiptBatch(frame(RECEIPTS, columns), frame(RECEIPT_LINES, _line_columns(facts)), bodies, rejected)
-
-
-def _body(event: EventWire) -> str:
-    body = _ENCODER.encode(event)
-    return (body if len(body) <= BODY_LIMIT else _ENCODER.encode(kept(body, WANTED, CONTAINERS, FREE))).decode()
 
 
 def _line_columns(facts: Sequence[Fact]) -> dict[str, list[Any]]:
@@ -216,14 +202,8 @@ def _rejected(raw: bytes, error: Exception) -> Rejected:
     nested: dict[str, Any] = inner if isinstance(inner, dict) else {}
     return_id = _plain(body.get("customer_identifier")) or _plain(nested.get("customer_identifier"))
     rma_id = _plain(body.get("id")) or _plain(nested.get("id"))
-    return Rejected(
-        record_key=return_id or (MADE_BY_WAREHOUSE.format(rma_id=rma_id) if rma_id else fingerprint(raw)),
-        order_name=None,
-        rule=UNDECODABLE,
-        # msgspec names the path and the types, never the value; other errors may show bytes of it
-        reason=str(error) if isinstance(error, msgspec.MsgspecError) else f"not readable as JSON: {error.__class__.__name__}",
-        body=_ENCODER.encode(body).decode(),
-    )
+    key = return_id or (MADE_BY_WAREHOUSE.format(rma_id=rma_id) if rma_id else None)
+    return decoding.rejected(UNDECODABLE, raw, body, key, error)
 
 
 def _plain(value: Any) -> str | None:

@@ -10,21 +10,11 @@ import msgspec
 
 from backhaul.connectors import parse
 from backhaul.connectors.base import ReceiptBatch
+from backhaul.connectors.decoding import body_of, encoded
 from backhaul.connectors.masonhub import normalise
 from backhaul.connectors.masonhub.endpoints import RMA_EVENT
 from backhaul.connectors.masonhub.wire import CONTAINERS, FREE, WANTED, CallbackWire, EventWire
-from backhaul.connectors.readings import (
-    MOST_RECORDS,
-    UNREADABLE,
-    Reading,
-    TooManyRecordsError,
-    body_of,
-    encoded,
-    ident,
-    left_of,
-    scalar,
-    word,
-)
+from backhaul.connectors.readings import MOST_RECORDS, UNREADABLE, Reading, TooManyRecordsError, ident, left_of, scalar, word
 from backhaul.connectors.vendor import Told
 
 

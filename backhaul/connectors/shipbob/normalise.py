@@ -12,13 +12,13 @@ from typing import Any
 
 import msgspec
 
-from backhaul.connectors import parse
+from backhaul.connectors import decoding, parse
 from backhaul.connectors.base import ReceiptBatch, Rejected
 from backhaul.connectors.frames import Unreadable, frame
 from backhaul.connectors.parse import UNPARSED
 from backhaul.connectors.shipbob.endpoints import CONDITIONS, TO_SENDER, TYPES, UNGRADED, stage_of, status_of, word
 from backhaul.connectors.shipbob.wire import CONTAINERS, WANTED, LineWire, ReturnWire, TakenWire
-from backhaul.connectors.text import BODY_LIMIT, fingerprint, kept, plain
+from backhaul.connectors.text import kept, plain
 from backhaul.domain.schema import RECEIPT_LINES, RECEIPTS
 from backhaul.domain.words import RmaStage
 
@@ -27,7 +27,6 @@ _WORD_LIMIT = 60  # characters of a warehouse's word for a condition
 MADE_BY_WAREHOUSE = "dc:{rma_id}"
 
 _DECODER = msgspec.json.Decoder(ReturnWire)
-_ENCODER = msgspec.json.Encoder()
 _LOOP_ID = re.compile(r"\d{1,20}", re.ASCII)
 _TIMES = ("insert_date", "awaiting_arrival_date", "arrived_date", "processing_date", "completed_date", "cancelled_date")
 _FINISHED = ("completed_date", "processing_date", "arrived_date")  # the first that is there is when receiving ended
@@ -45,14 +44,7 @@ def normalise(records: Sequence[msgspec.Raw | bytes]) -> ReceiptBatch:
 
 def decoded(records: Sequence[msgspec.Raw | bytes]) -> tuple[list[ReturnWire], list[Rejected]]:
     """The returns that can be read, and those that cannot."""
-    wires: list[ReturnWire] = []
-    rejected: list[Rejected] = []
-    for record in records:
-        try:
-            wires.append(_DECODER.decode(record))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            rejected.append(_rejected(bytes(record), error))
-    return wires, rejected
+    return decoding.decoded(_DECODER.decode, records, _rejected)
 
 
 def return_id_of(wire: ReturnWire) -> str | None:
@@ -116,13 +108,8 @@ def batch(wires: Sequence[ReturnWire], rejected: list[Rejected]) -> ReceiptBatch
     }
     keys.parse("reference_id", [wire.reference_id for wire in wires], parse.key)  # unreadable is not absent: it may be a Loop return's
     columns["unparsed_keys"] = keys.column(len(wires))
-    bodies = list(map(_body, wires))
+    bodies = [decoding.body_of(wire, WANTED, CONTAINERS) for wire in wires]
     return ReceiptBatch(frame(RECEIPTS, columns), frame(RECEIPT_LINES, _line_columns(wires)), bodies, rejected)
-
-
-def _body(wire: ReturnWire) -> str:
-    body = _ENCODER.encode(wire)
-    return (body if len(body) <= BODY_LIMIT else _ENCODER.encode(kept(body, WANTED, CONTAINERS))).decode()
 
 
 def _latest(wires: Sequence[ReturnWire], stamps: Sequence[list[datetime | None]], times: Unreadable) -> list[datetime | None]:
@@ -199,11 +186,5 @@ def _rejected(raw: bytes, error: Exception) -> Rejected:
     own, reference, kind = (
         value if isinstance(value := body.get(name), str | int) else None for name in ("id", "reference_id", "return_type")
     )
-    return Rejected(
-        record_key=key_of(ReturnWire(id=own, reference_id=reference, return_type=kind)) or fingerprint(raw),
-        order_name=None,
-        rule=UNDECODABLE,
-        # msgspec names the path and the types, never the value; other errors may show bytes of it
-        reason=str(error) if isinstance(error, msgspec.MsgspecError) else f"not readable as JSON: {error.__class__.__name__}",
-        body=_ENCODER.encode(body).decode(),
-    )
+    key = key_of(ReturnWire(id=own, reference_id=reference, return_type=kind))
+    return decoding.rejected(UNDECODABLE, raw, body, key, error)

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import msgspec
 
+from backhaul.connectors.decoding import shaped
 from backhaul.connectors.http import Http
 from backhaul.connectors.shipbob.endpoints import PAGE_SIZE
 from backhaul.connectors.shipbob.wire import PageWire
@@ -50,12 +51,8 @@ def rows(http: Http, path: str, query: str, operation: str, shape: Any) -> Itera
 
 
 def decode(http: Http, operation: str, body: bytes | msgspec.Raw, shape: Any) -> Any:
-    """A body of the shape. Raises StructuralError that names the fields, never the values."""
-    try:
-        return msgspec.json.decode(body, type=shape)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        why = str(error) if isinstance(error, msgspec.MsgspecError) else error.__class__.__name__
-        raise StructuralError(f"{http.merchant}: {operation} has a shape that ShipBob does not document: {why}") from None
+    """A body of the shape. Raises StructuralError."""
+    return shaped(body, shape, f"{http.merchant}: ShipBob's {operation}")
 
 
 def cursor_of(following: str | None) -> str | None:

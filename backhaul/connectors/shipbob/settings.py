@@ -49,7 +49,7 @@ channel_id = {channel_id}
 fulfillment_center_id = {fulfillment_center_id}
 # ShipBob documents what was done with a unit (Restock, Quarantine, Dispose), not in what condition it came, and
 # not how a short, an empty or an unexpected parcel shows. So a merchant begins in shadow: compare what ShipBob tells
-# with what was found in the parcels (docs/shipbob.md), then set this, and mode, above, to "live".
+# with what was found in the parcels (docs/shipbob.md), then set this, and set mode, above, to "live".
 # assumed_contract = true
 """,
     secrets={

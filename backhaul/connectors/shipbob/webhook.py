@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from backhaul.connectors import parse
-from backhaul.connectors.readings import Reading, encoded, left_of
+from backhaul.connectors.decoding import encoded
+from backhaul.connectors.readings import Reading, left_of
 from backhaul.connectors.shipbob.normalise import key_of
 from backhaul.connectors.shipbob.wire import CONTAINERS, WANTED, ReturnWire
 
