@@ -1,4 +1,4 @@
-"""Commands about the store itself: upgrade, backup, restore, roles."""
+"""Commands about the store itself: upgrade, rebuild, backup, restore, roles."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backhaul.cli.app import app, settings
 from backhaul.cli.output import say
 from backhaul.pipeline.session import utc_now
 from backhaul.store import backup as copies
-from backhaul.store import roles
+from backhaul.store import roles, whereabouts
 from backhaul.store.engine import Store
 
 database = typer.Typer(help="The store itself: its schema, backups and roles.", no_args_is_help=True)
@@ -36,6 +36,17 @@ def upgrade() -> None:
     """Bring the store's schema and views to this version."""
     with _store() as opened:
         say(f"the store is at schema {opened.upgrade()}")
+
+
+@database.command("rebuild")
+def rebuild(merchants: Annotated[list[str] | None, typer.Argument(help="Merchants; all of them when none is named.")] = None) -> None:
+    """Work out anew where returns stand, from what vendors told and what was decided. Nothing else is changed, and nothing is sent."""
+    mine = settings()
+    with _store() as opened:
+        opened.ready()
+        for name in [mine.merchant(name) and name for name in merchants or sorted(mine.merchants)]:
+            written = whereabouts.rebuild(opened, name)
+            say(f"{name}: {written} return{'' if written == 1 else 's'} stood elsewhere than was kept")
 
 
 @database.command("backup")

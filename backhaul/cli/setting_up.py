@@ -48,10 +48,13 @@ def connect(
 def doctor(
     merchants: Annotated[list[str] | None, typer.Argument(help="Merchants; all of them when none is named.")] = None,
     public_url: Annotated[str | None, typer.Option(help="Where webhooks must point; else wherever most of ours do.")] = None,
+    is_deep: Annotated[
+        bool, typer.Option("--deep", help="Also prove by every return that what the store keeps follows from its facts.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check everything, and say of each thing that is wrong what to do. Exit 0: nothing failed. 1: something did. 2: the config."""
-    found = diagnose(settings(), merchants or None, public_url=public_url)
+    found = diagnose(settings(), merchants or None, public_url=public_url, is_deep=is_deep)
     states = Counter(finding.state.value for finding in found)
     if as_json:
         print_json([asdict(finding) for finding in found])

@@ -20,6 +20,7 @@ from backhaul.domain.reasons import Reasons
 from backhaul.domain.words import ALL_VENDORS
 from backhaul.pipeline.session import Clock, utc_now
 from backhaul.setup.checking import run_checks
+from backhaul.store import whereabouts
 from backhaul.store.circuits import read_circuits
 from backhaul.store.due import paused
 from backhaul.store.engine import Store, file_of, is_known
@@ -29,10 +30,11 @@ from backhaul.store.runs import last_of_flow
 from backhaul.store.watermarks import all_watermarks
 
 PATIENCE = 45.0  # seconds for all of it; a vendor that is down is tried for some ten
+DEEP_PATIENCE = 3600.0
 PREFECT_TIMEOUT = 5.0
 SYNC_LATE, SYNC_DEAD = timedelta(minutes=20), timedelta(hours=2)  # a sync is due every five minutes
 RECENT = timedelta(days=30)
-_REASONS_SHOWN = 5
+_REASONS_SHOWN = _SHOWN = 5
 
 
 def diagnose(
@@ -42,8 +44,11 @@ def diagnose(
     public_url: str | None = None,
     clock: Clock = utc_now,
     patience: float = PATIENCE,
+    is_deep: bool = False,
 ) -> list[Finding]:
     """Check everything for these merchants (all when None). Takes at most `patience` seconds and raises nothing for what it finds.
+
+    One that `is_deep` also goes through every return, and takes as long as that takes.
 
     With `public_url`, webhooks must point there; without, to wherever most of those with our path do. Raises ConfigError for an
     unknown merchant or a bad `public_url`.
@@ -52,7 +57,7 @@ def diagnose(
         receiver_url(public_url, "any", LOOP.name)
     names = list(merchants or sorted(settings.merchants))
     chosen = {name: settings.merchant(name) for name in names}
-    store = StoreChecks(settings, chosen, clock)
+    store = StoreChecks(settings, chosen, clock, is_deep=is_deep)
     lanes: list[Sequence[Check]] = [
         [Check("config", "backhaul", lambda: _config(chosen)), Check("prefect", "backhaul", _prefect, _PREFECT_REMEDY)],
         store.checks(),
@@ -60,7 +65,7 @@ def diagnose(
     for name, mine in chosen.items():
         lanes.extend(VENDORS[vendor].doctor(mine.account(name, vendor), public_url, clock) for vendor in (LOOP.name, *mine.warehouses()))
     try:
-        return run_checks(lanes, patience)
+        return run_checks(lanes, DEEP_PATIENCE if is_deep else patience)
     finally:
         store.close()
 
@@ -97,8 +102,8 @@ _STORE_READ_ONLY = "Give the user that runs Backhaul the right to write there, a
 class StoreChecks:
     """The store, and what it tells of each merchant. In one lane: nothing of it can be asked when the store is not there."""
 
-    def __init__(self, settings: Settings, merchants: dict[str, MerchantSettings], clock: Clock) -> None:
-        self._settings, self._merchants, self._clock = settings, merchants, clock
+    def __init__(self, settings: Settings, merchants: dict[str, MerchantSettings], clock: Clock, *, is_deep: bool = False) -> None:
+        self._settings, self._merchants, self._clock, self._is_deep = settings, merchants, clock, is_deep
         self._store: Store | None = None
 
     def checks(self) -> list[Check]:
@@ -112,7 +117,25 @@ class StoreChecks:
             lane.append(Check("reasons", name, partial(self.reasons, name, mine)))
             lane.append(Check("circuits", name, partial(self.circuits, name)))
             lane.append(Check("pauses", name, partial(self.pauses, name)))
+            if self._is_deep:
+                lane.append(Check("whereabouts", name, partial(self.whereabouts, name)))
         return lane
+
+    def whereabouts(self, merchant: str) -> Finding:
+        """That the stage, what is waited for and the value at risk, as kept, are what each return's facts come to."""
+        if self._store is None:
+            return unchecked("whereabouts", merchant, "the store is not ready")
+        found = whereabouts.proof(self._store, merchant)
+        if not found:
+            return ok("whereabouts", merchant, "every return stands where its facts say")
+        named = ", ".join(f"{one.return_id} ({one.words()})" for one in found[:_SHOWN])
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        return fail(
+            "whereabouts",
+            merchant,
+            f"what is kept of {len(found)} return{'' if len(found) == 1 else 's'} does not follow from its facts: {named}{more}",
+            f"Run 'backhaul db rebuild {merchant}', which works it out anew; then tell the developers, since this should never be.",
+        )
 
     def close(self) -> None:
         """Give the store's connections back."""

@@ -19,6 +19,7 @@ from backhaul.domain.keys import effect_key
 from backhaul.domain.whereabouts import STOPPING, Amounts, Call, Known, awaited_by, stage_of, value_at_risk
 from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, LineOutcome, LoopState, RmaStage
 from backhaul.store import bulk
+from backhaul.store.engine import Store
 from backhaul.store.indexed import IS_CURRENT
 from backhaul.store.tables import decisions, deliveries, exceptions, matches, receipts, return_lines, returns, rmas, whereabouts
 from backhaul.store.transaction import Transaction
@@ -61,6 +62,13 @@ class Difference(NamedTuple):
     stored: Whereabouts | None
     true: Whereabouts
 
+    def words(self) -> str:
+        """What differs: `stage held, by its facts decided`."""
+        if self.stored is None:
+            return f"nothing, by its facts {self.true.stage}"
+        pairs = zip(Whereabouts._fields, self.stored, self.true, strict=True)
+        return "; ".join(f"{name} {kept}, by its facts {true}" for name, kept, true in pairs if kept != true)
+
 
 def settle_whereabouts(tx: Transaction) -> None:
     """Write where the returns stand that the transaction has moved. The last thing that it does."""
@@ -100,6 +108,21 @@ def differences(connection: sa.Connection, merchant: str) -> Iterator[Difference
             return
         yield from _differences(connection, merchant, ids)
         after = ids[-1]
+
+
+def proof(store: Store, merchant: str) -> list[Difference]:
+    """The differences of a merchant, at one moment of a store that is in use."""
+    with store.read() as connection:
+        if not store.is_sqlite:  # where each statement would see another moment
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        return list(differences(connection, merchant))
+
+
+def rebuild(store: Store, merchant: str) -> int:
+    """Work out anew where a merchant's returns stand; returns of how many something else was kept."""
+    with store.write(merchant) as connection:
+        ids = connection.execute(sa.select(returns.c.return_id).where(returns.c.merchant == merchant)).scalars()
+        return refresh(connection, merchant, sorted(ids))
 
 
 def _differences(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> Iterator[Difference]:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from backhaul.store.engine import Store
 from backhaul.store.runs import finish_run, start_run
-from backhaul.store.tables import return_lines
+from backhaul.store.tables import return_lines, whereabouts
 from tests.setup.conftest import failed, freshen
 
 
@@ -26,6 +26,7 @@ def test_a_store_that_does_not_exist_is_not_made_by_looking(place, findings):
         "sync.age",
         "reasons",
         "circuits",
+        "pauses",
     }
     assert list(place.config.parent.glob("store.db*")) == []
 
@@ -178,3 +179,20 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+def test_a_deep_look_names_the_returns_that_stand_elsewhere_than_is_kept_and_a_rebuild_mends_it(healthy, findings, run):
+    assert "whereabouts" not in findings(healthy)
+    assert findings(healthy, "--deep")["whereabouts"].state == "ok"
+    store = Store(healthy.store_url)
+    with store.write() as connection:
+        return_id = connection.execute(sa.select(whereabouts.c.return_id).order_by(whereabouts.c.return_id)).scalars().first()
+        stage = sa.update(whereabouts).where(whereabouts.c.return_id == return_id).values(stage="lost")
+        connection.execute(stage)
+    store.close()
+
+    found = findings(healthy, "--deep")["whereabouts"]
+
+    assert found.state == "fail" and f"{return_id} (stage lost, by its facts " in found.what and "backhaul db rebuild acme" in found.remedy
+    assert "1 return stood elsewhere" in run("--config", healthy.config, "db", "rebuild", "acme").out
+    assert findings(healthy, "--deep")["whereabouts"].state == "ok"
