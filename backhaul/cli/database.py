@@ -44,7 +44,8 @@ def rebuild(merchants: Annotated[list[str] | None, typer.Argument(help="Merchant
     mine = settings()
     with _store() as opened:
         opened.ready()
-        for name in [mine.merchant(name) and name for name in merchants or sorted(mine.merchants)]:
+        for name in merchants or sorted(mine.merchants):
+            mine.merchant(name)  # one that is not in the config is an error
             written = whereabouts.rebuild(opened, name)
             say(f"{name}: {written} return{'' if written == 1 else 's'} stood elsewhere than was kept")
 

@@ -20,7 +20,7 @@ from backhaul.domain.policy import Policy
 from backhaul.domain.reasons import Reasons
 from backhaul.domain.whereabouts import STOPPING
 from backhaul.domain.words import ExceptionKind, LoopState, RmaStage
-from backhaul.store import outbox
+from backhaul.store import by_hand, outbox
 from backhaul.store.decisions import write_plans
 from backhaul.store.engine import Store
 from backhaul.store.exceptions import raise_exception, resolve_exception, settle_exceptions
@@ -30,7 +30,7 @@ from backhaul.store.records import make_records
 from backhaul.store.returns import load_returns
 from backhaul.store.tables import deliveries, whereabouts
 from backhaul.store.transaction import Transaction
-from backhaul.store.whereabouts import Whereabouts, differences, fill_missing, settle_whereabouts
+from backhaul.store.whereabouts import differences, fill_missing, settle_whereabouts
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 IDS = ("501", "502")
@@ -112,7 +112,7 @@ class Account:
             if is_claimed and (claimed := outbox.claim(tx, [row])):
                 outbox.settle(tx, claimed[0], transition, outbox.Attempt("tried", tx.now))
             elif transition is domain.RETRY:
-                outbox.retry(tx, row.return_id)
+                by_hand.retry(tx, row.return_id)
             elif transition in (domain.AMEND, domain.REVIVE, domain.SHELVE):
                 outbox.owe_again(tx, row.delivery_id, transition, payload=row.payload, held_by="loop_review" if place % 2 else None)
             else:
@@ -127,8 +127,7 @@ class Account:
         elif what == "resolve":
             self.do(lambda tx: resolve_exception(tx, how[1], how[0]))
         elif what == "settle":
-            with self.store.write() as connection:
-                settle_exceptions(connection, self.merchant, how[0], how[1].value, self.now)
+            self.do(lambda tx: settle_exceptions(tx, how[0], how[1].value))
         else:
             getattr(self, what)(*how)
 
@@ -174,7 +173,7 @@ def test_a_return_of_which_nothing_is_kept_is_a_difference_and_a_rebuild_mends_i
     with store.write() as connection:
         connection.execute(sa.delete(whereabouts).where(whereabouts.c.merchant == account.merchant))
     (found,) = account.differences()
-    assert (found.return_id, found.stored, found.true) == ("501", None, Whereabouts("unannounced", "announcement", Decimal(0)))
+    assert (found.return_id, found.stored, found.true.stage) == ("501", None, "unannounced")
     with store.write() as connection:
         assert fill_missing(connection) == 1
     assert account.differences() == []
