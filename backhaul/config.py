@@ -174,23 +174,47 @@ def config_path(path: str | Path | None = None) -> Path:
 
 def load(path: str | Path | None = None) -> Settings:
     """Read and check the config file. Raises ConfigError: one line, what is wrong and where."""
-    file = config_path(path)
-    try:
-        raw: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{file}: no such file; 'backhaul init' writes one, --config or BACKHAUL_CONFIG names another") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: cannot be read: {error.__class__.__name__}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: not valid TOML: {error}") from None
+    file, raw = _read(path)
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(f"{file}: {_first_problem(error)}") from None
 
 
-def _first_problem(error: ValidationError) -> str:
-    first, *rest = error.errors(include_input=False, include_url=False)
+def _read(path: str | Path | None) -> tuple[Path, dict[str, Any]]:
+    file = config_path(path)
+    try:
+        return file, tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{file}: no such file; 'backhaul init' writes one, --config or BACKHAUL_CONFIG names another") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read: {error.__class__.__name__}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: not valid TOML: {error}") from None
+
+
+def load_fleet(path: str | Path | None = None) -> tuple[Settings, dict[str, str]]:
+    """The config without the merchants whose sections are broken, and what is wrong with each of those.
+
+    For what runs over many merchants, where one's mistake is no reason for the others to wait. Raises ConfigError as `load` does for
+    anything else, and where no merchant is left.
+    """
+    file, raw = _read(path)
+    try:
+        return Settings.model_validate(raw), {}
+    except ValidationError as error:
+        places = [problem["loc"] for problem in error.errors(include_input=False, include_url=False)]
+        names = {str(place[1]) for place in places if len(place) > 1 and place[0] == "merchants"}
+        merchants = raw.get("merchants", {})
+        if any(place[0] != "merchants" or len(place) < 2 for place in places) or not names < merchants.keys():
+            raise ConfigError(f"{file}: {_first_problem(error)}") from None
+        broken = {name: f"{file}: {_first_problem(error, name)}" for name in sorted(names)}
+    return Settings.model_validate(raw | {"merchants": {name: one for name, one in merchants.items() if name not in broken}}), broken
+
+
+def _first_problem(error: ValidationError, merchant: str | None = None) -> str:
+    found = error.errors(include_input=False, include_url=False)
+    first, *rest = [one for one in found if merchant is None or one["loc"][1:2] == (merchant,)]
     where = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
     what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
     return f"{where}: {what}" + (f" (and {len(rest)} more)" if rest else "")

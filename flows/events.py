@@ -13,24 +13,33 @@ from tasks.events import claim_events, confirm_rmas, decide_in_short, give_event
 
 @flow(name="events", flow_run_name="events-{merchant}", retries=0)
 def handle_events(merchant: str, config: str | None = None, trigger: str = "webhook") -> RunSummary:
-    """Take in all events of one merchant that wait, a batch at a time."""
+    """Take in one batch of a merchant's events that wait; what is left is for its next turn."""
     with recorded_run("events", merchant, config=config, trigger=trigger) as session:
-        take_in_events(session)
+        take_in_batch(session)
         return publish_summary(session)
 
 
 def take_in_events(session: Session) -> None:
-    """Announce new returns first, then read back what events signal, and act on that."""
-    while (batch := claim_events(session)).events:
-        try:
-            load_events(session, batch)
-            announce_and_tell(session)
-            read_back(session, batch)
-            settle_events(session, batch)
-        except BaseException:
-            give_events_back(session, batch)
-            raise
+    """Take in all events that wait, a batch at a time."""
+    while take_in_batch(session):
+        pass
+
+
+def take_in_batch(session: Session) -> bool:
+    """Announce new returns first, then read back what events signal, and act on that. False when no event was free."""
+    batch = claim_events(session)
+    if not batch.events:
+        return False
+    try:
+        load_events(session, batch)
         announce_and_tell(session)
+        read_back(session, batch)
+        settle_events(session, batch)
+    except BaseException:
+        give_events_back(session, batch)
+        raise
+    announce_and_tell(session)
+    return True
 
 
 def announce_and_tell(session: Session) -> None:

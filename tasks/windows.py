@@ -8,16 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
-from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelled
 
-from backhaul.errors import ConfigError
 from backhaul.pipeline import backfilling
 from backhaul.pipeline.backfilling import Work
 from backhaul.pipeline.session import Session
 from backhaul.store.windows import Scope, Standing
+from tasks import shares
 from tasks.steps import step
 
 SHARE = "backfill/backfill-share"  # the deployment that other workers join a backfill by
@@ -67,27 +64,12 @@ def _progress(session: Session, scope: Scope) -> Iterator[_Teller]:
 
 def _call_workers_in(session: Session, count: int, parameters: dict[str, Any]) -> list[UUID]:
     """Start `count` runs of the share deployment, which take windows of this backfill. Raises ConfigError without server or deployment."""
-    if FlowRunContext.get() is None:
-        raise ConfigError("a backfill fans out over the workers of a Prefect server; set PREFECT_API_URL to one that answers")
-    with get_client(sync_client=True) as client:
-        try:
-            deployment = client.read_deployment_by_name(SHARE)
-        except ObjectNotFound:
-            raise ConfigError(f"the Prefect server has no deployment {SHARE}; 'prefect deploy --all' makes it") from None
-        names = [f"{session.run.run_id[:8]}-share-{number}" for number in range(1, count + 1)]
-        return [
-            client.create_flow_run_from_deployment(deployment.id, parameters=parameters, name=name, idempotency_key=name).id
-            for name in names
-        ]
+    return shares.call_in(SHARE, session.run.run_id[:8], count, parameters)
 
 
 def _dismiss_workers(called: Sequence[UUID]) -> None:
-    """Cancel the runs that were called in and never began: there is nothing left for them."""
-    with get_client(sync_client=True) as client:
-        for flow_run_id in called:
-            state = client.read_flow_run(flow_run_id).state
-            if state is not None and (state.is_scheduled() or state.is_pending()):
-                client.set_flow_run_state(flow_run_id, Cancelled(message="every window is done"), force=True)
+    """Cancel the runs that were called in and never began."""
+    shares.dismiss(called, "every window is done")
 
 
 lay_out_windows = step("lay-out-windows", _lay_out_windows)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from backhaul.cli.app import As, Chosen, Json, Why, app, settings, store
+from backhaul.cli.app import As, Chosen, Json, Why, app, fleet_settings, settings, store
 from backhaul.cli.output import print_json, print_rows, say
-from backhaul.cli.running import Done, report_failures, run_each
+from backhaul.cli.running import Done, report_failures, run_each, run_round
 from backhaul.errors import BackhaulError
 from backhaul.pipeline.session import check_secrets
 from backhaul.store.by_hand import GivenUp, given_up
@@ -22,9 +22,10 @@ _SHOWN = ("records_in", "records_out", "quarantined", "decided_process", "decide
 @app.command()
 def sync(merchants: Names = None, as_json: Json = False) -> None:
     """Bring merchants up to date: pull, announce, decide, deliver."""
+    from flows import fleet
     from flows.sync import sync as flow
 
-    _run(flow, merchants, as_json, "Sync")
+    _run(flow, merchants, as_json, "Sync", of_many=fleet.sync_all)
 
 
 @app.command()
@@ -93,17 +94,22 @@ def _agreed(found: list[GivenUp]) -> bool:
 @app.command()
 def reconcile(merchants: Names = None, as_json: Json = False) -> None:
     """Decide holds that have fallen due, notice what hangs, and publish where everything stands."""
+    from flows import fleet
     from flows.reconcile import reconcile as flow
 
-    _run(flow, merchants, as_json, "Reconcile")
+    _run(flow, merchants, as_json, "Reconcile", of_many=fleet.reconcile_all)
 
 
-def _run(flow: object, merchants: list[str] | None, as_json: bool, title: str, **parameters: str | None) -> None:
-    chosen = settings()
-    names = merchants or sorted(chosen.merchants)
-    check_secrets(chosen, names)
-    Store(chosen.store_url()).ready().close()
-    done = run_each(flow, names, config=Chosen.config, trigger="command", **parameters)
+def _run(flow: object, merchants: list[str] | None, as_json: bool, title: str, *, of_many: object = None, **parameters: str | None) -> None:
+    """Run a flow for one merchant, or a round of it over many."""
+    fleet, has_broken = fleet_settings(merchants)
+    names = merchants or sorted(fleet.merchants)
+    Store(fleet.store_url()).ready().close()
+    if of_many is not None and (len(names) > 1 or (has_broken and not merchants)):
+        done = run_round(of_many, merchants=merchants, config=Chosen.config, trigger="command", **parameters)
+    else:
+        check_secrets(fleet, names)
+        done = run_each(flow, names, config=Chosen.config, trigger="command", **parameters)
     _show(done, as_json, title)
     raise typer.Exit(report_failures(done))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -12,6 +12,7 @@ import typer
 from backhaul import __version__, config
 from backhaul.cli.output import complain, say
 from backhaul.config import Settings
+from backhaul.errors import ConfigError
 from backhaul.pipeline.acting import Operator, login
 from backhaul.store.engine import Store
 
@@ -54,7 +55,23 @@ def version() -> None:
 
 def settings() -> Settings:
     """The config that the root's options chose. What should not stay as it is in it is told once."""
-    chosen = config.load(Chosen.config)
+    return _advised(config.load(Chosen.config))
+
+
+def fleet_settings(named: Sequence[str] | None = None) -> tuple[Settings, bool]:
+    """The same without the merchants whose sections are broken, and whether there are any.
+
+    Raises ConfigError for one that is named and broken, or not there.
+    """
+    chosen, broken = config.load_fleet(Chosen.config)
+    for name in named or ():
+        if name in broken:
+            raise ConfigError(broken[name])
+        chosen.merchant(name)
+    return _advised(chosen), bool(broken)
+
+
+def _advised(chosen: Settings) -> Settings:
     for advice in chosen.advice():
         if advice not in Chosen.told:
             Chosen.told.add(advice)

@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from backhaul.cli.app import Chosen, Json, Merchant, app, settings
+from backhaul.cli.app import Chosen, Json, Merchant, app, fleet_settings, settings
 from backhaul.cli.output import print_json, print_rows, say
-from backhaul.cli.running import Done, report_failures, run_each
+from backhaul.cli.running import Done, report_failures, run_each, run_round
 from backhaul.connectors.loop.endpoints import RETURNS
 from backhaul.domain.windows import parse_range
 from backhaul.errors import ConfigError, StoreError
@@ -129,13 +129,17 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """Prove, day by day, that the store holds what the vendors hold; repair what is missing, and raise what cannot be."""
+    from flows import fleet
     from flows.audit import audit as flow
 
-    chosen = settings()
+    chosen, has_broken = fleet_settings(merchants)
     names = merchants or sorted(chosen.merchants)
-    check_secrets(chosen, names)
     Store(chosen.store_url()).ready().close()
-    done = run_each(flow, names, days=days, config=Chosen.config, trigger="command")
+    if len(names) > 1 or (has_broken and not merchants):
+        done = run_round(fleet.audit_all, merchants=merchants, days=days, config=Chosen.config, trigger="command")
+    else:
+        check_secrets(chosen, names)
+        done = run_each(flow, names, days=days, config=Chosen.config, trigger="command")
     if as_json:
         print_json([{"merchant": one.merchant, "error": one.error, "counts": one.counts} for one in done])
     else:

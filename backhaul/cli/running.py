@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from backhaul.cli.output import complain
 from backhaul.config import prefect_api_url
-from backhaul.errors import BackhaulError
+from backhaul.errors import BackhaulError, ConfigError
+
+if TYPE_CHECKING:
+    from backhaul.pipeline.rounds import Outcome
 
 
 @dataclass(slots=True)
@@ -20,6 +23,7 @@ class Done:
     merchant: str
     counts: dict[str, int] = field(default_factory=dict)
     error: str | None = None
+    is_bad_config: bool = False
 
     def row(self, names: Sequence[str]) -> dict[str, Any]:
         """The counts that a table shows."""
@@ -54,9 +58,32 @@ def run_each(flow: Any, merchants: Sequence[str], **parameters: Any) -> list[Don
     return done
 
 
+def run_round(flow: Any, **parameters: Any) -> list[Done]:
+    """Run a flow over many merchants at once (flows/fleet.py); each merchant's outcome, by name."""
+    from flows.fleet import FleetError
+
+    try:
+        outcomes = runner(flow)(**parameters)
+    except FleetError as error:
+        outcomes = error.outcomes
+    return sorted((_done(outcome) for outcome in outcomes), key=lambda one: one.merchant)
+
+
+def _done(outcome: Outcome) -> Done:
+    is_bad_config = isinstance(outcome.error, ConfigError)
+    if outcome.error is None:
+        return Done(outcome.merchant, dict(outcome.counts), "not done in time; run it again" if outcome.is_left else None)
+    is_ours = isinstance(outcome.error, BackhaulError)
+    return Done(
+        outcome.merchant,
+        error=str(outcome.error) if is_ours else f"{outcome.error.__class__.__name__}: {outcome.error}",
+        is_bad_config=is_bad_config,
+    )
+
+
 def report_failures(done: Sequence[Done]) -> int:
-    """Tell on standard error what failed; returns the exit code."""
+    """Tell on standard error what failed; returns the exit code, 2 where nothing but the config of some merchants is to blame."""
     failed = [one for one in done if one.error]
     for one in failed:
         complain(f"{one.merchant}: {(one.error or '').removeprefix(f'{one.merchant}: ')}")
-    return 1 if failed else 0
+    return 0 if not failed else 2 if all(one.is_bad_config for one in failed) else 1

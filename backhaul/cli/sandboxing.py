@@ -17,11 +17,14 @@ def sandbox(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8899,
     seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 7,
     returns: Annotated[int, typer.Option(min=0, help="Returns to start with, for each merchant.")] = 100,
+    count: Annotated[int, typer.Option("--merchants", min=0, help="So many merchants more: m001, m002, …")] = 0,
+    latency: Annotated[int, typer.Option(min=0, help="Milliseconds that each answer takes.")] = 0,
 ) -> None:
     """Serve a simulated Loop and its warehouses on loopback, for training and trials."""
     from backhaul.sandbox.serving import serve
 
-    serve(host, port, seed=seed, merchants=tuple(merchants or ("acme",)), returns=returns)
+    names = [*(merchants or []), *(f"m{number:03}" for number in range(1, count + 1))] or ["acme"]
+    serve(host, port, seed=seed, merchants=tuple(names), returns=returns, latency=latency / 1000)
 
 
 @app.command()

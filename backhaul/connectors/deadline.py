@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
+from threading import Event
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
@@ -19,20 +21,29 @@ import httpx
 
 _WRITTEN_AT_ONCE = 16_384  # bytes; a vendor that takes them slowly is noticed between two pieces
 _ENDS_AT: ContextVar[float] = ContextVar("ends_at", default=float("inf"))
+_CALLED_OFF: ContextVar[Event | None] = ContextVar("called_off", default=None)
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """All calls made inside, with their waits and repeats, end within so many seconds. An outer deadline that is nearer stays."""
+def within(seconds: float, *, called_off: Event | None = None) -> Iterator[None]:
+    """All calls made inside, with their waits and repeats, end within so many seconds. An outer deadline that is nearer stays.
+
+    Once `called_off` is set, no further call or wait for one begins.
+    """
     token = _ENDS_AT.set(min(_ENDS_AT.get(), time.monotonic() + seconds))
+    stop = _CALLED_OFF.set(called_off or _CALLED_OFF.get())
     try:
         yield
     finally:
+        _CALLED_OFF.reset(stop)
         _ENDS_AT.reset(token)
 
 
 def left() -> float:
     """The seconds that are left; infinite outside `within`."""
+    called_off = _CALLED_OFF.get()
+    if called_off is not None and called_off.is_set():
+        return 0.0
     return _ENDS_AT.get() - time.monotonic()
 
 
@@ -42,9 +53,15 @@ class Transport(httpx.HTTPTransport):
     def __init__(self, scheme: str, host: str, *, is_loopback: bool) -> None:
         has_proxy = not is_loopback and not proxy_bypass(host)
         proxies = getproxies() if has_proxy else {}
-        super().__init__(retries=0, proxy=proxies.get(scheme) or proxies.get("all"))
+        super().__init__(verify=_tls(), retries=0, proxy=proxies.get(scheme) or proxies.get("all"))
         # httpcore's pools take a `network_backend`; httpx has no argument that would hand one on.
         self._pool._network_backend = _Network(self._pool._network_backend)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all connections: reading the certificates costs 20 ms, more than the rest of an idle sync's connections."""
+    return httpx.create_ssl_context()
 
 
 class _Network(httpcore.NetworkBackend):

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import datetime, timedelta
 
+from backhaul.connectors.deadline import left
+from backhaul.connectors.http import CALL_DEADLINE
 from backhaul.domain.circuit import Circuit
 from backhaul.pipeline import acting
 from backhaul.pipeline.lane import LOOP, Lane
@@ -68,7 +70,7 @@ class Courier:
                 turns[lane.vendor] = max(min(mine), probe_at) if probe_at is not None else min(mine)
         now = session.clock()
         if turns and min(turns.values()) > now:
-            if min(turns.values()) - now > _PATIENCE:
+            if (wait := min(turns.values()) - now) > _PATIENCE or wait.total_seconds() > left() - CALL_DEADLINE:
                 return []
             self.sleep(max(0.05, (min(turns.values()) - now).total_seconds()))
             now = max(session.clock(), min(turns.values()))

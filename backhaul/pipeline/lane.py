@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from backhaul.connectors.base import Outcome, Verdict, Warehouse
-from backhaul.connectors.http import CALL_DEADLINE, within
+from backhaul.connectors.deadline import left, within
+from backhaul.connectors.http import CALL_DEADLINE
 from backhaul.domain import deliveries as domain
 from backhaul.domain.announce import draft_from_json
 from backhaul.domain.backoff import next_delay
@@ -75,7 +76,7 @@ class Lane:
         """Deliver what is due, until nothing is or the vendor is to be left alone; returns how many calls were accepted."""
         accepted = 0
         try:
-            while self.error is None and (claimed := self._claim()):
+            while self.error is None and left() > CALL_DEADLINE and (claimed := self._claim()):  # no write is cut off by our own run's end
                 self.claimed += len(claimed)
                 accepted += self._look_up(claimed) if claimed[0].is_uncertain else self._send(claimed)
         except Exception as error:  # the other lanes go on; the run fails when they are through

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from backhaul.config import MerchantSettings, Settings
 from backhaul.connectors.base import Warehouse
-from backhaul.connectors.budget import kept_in
+from backhaul.connectors.budget import Ledger, kept_in
 from backhaul.connectors.http import Observe
 from backhaul.connectors.loop.client import LoopClient
 from backhaul.connectors.loop.vendor import LOOP
@@ -19,7 +19,6 @@ from backhaul.domain.facts import Terms
 from backhaul.domain.policy import Policy
 from backhaul.domain.reasons import Reasons
 from backhaul.errors import TransientVendorError
-from backhaul.store.budgets import ledger_of
 from backhaul.store.engine import Store
 from backhaul.store.reasons import replace_reasons, stored_reasons
 from backhaul.store.runs import Run, kept_to_its_end, start_run
@@ -118,15 +117,19 @@ def open_session(
     flow_run_id: str | None = None,
     clock: Clock = utc_now,
     observe: Observe | None = None,
+    ledger: Ledger | None = None,
 ) -> Iterator[Session]:
-    """A session whose run is recorded from its first moment to its last, whatever happens in between."""
+    """A session whose run is recorded from its first moment to its last, whatever happens in between.
+
+    Calls to vendors are written down in `ledger`; without one, they are counted by this process alone.
+    """
     mine = settings.merchant(merchant)
     gc.set_threshold(*_COLLECT)
     run = start_run(store, flow, merchant, trigger, clock(), flow_run_id)
     with kept_to_its_end(store, run, clock), ExitStack() as stack:
         account = mine.account(merchant, LOOP.name)
         key = account.secret(LOOP.key)
-        stack.enter_context(kept_in(stack.enter_context(ledger_of(store))))
+        stack.enter_context(kept_in(ledger))
         loop = stack.enter_context(LoopClient.connect(account.section, merchant=merchant, api_key=key, observe=observe))
         warehouses: dict[str, Warehouse] = {}
         for name in called_warehouses(mine, by_file=by_file):

@@ -1,4 +1,8 @@
-"""Work after the answer: whenever events wait, one run for each merchant takes in all of them. What arrives meanwhile is the next run's."""
+"""Work after the answer: the merchants whose events wait are served in turn, one batch each, then from the back of the queue again.
+
+A merchant has one run at a time in this process; claims keep processes apart. One whose run takes long (a vendor that hangs, a long
+catch-up) gives its slot to the next, and its run goes on beside the others until its deadline.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +10,27 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 
+from backhaul.connectors.deadline import within
 from backhaul.errors import BackhaulError
 from backhaul.pipeline.session import Clock, utc_now
 from backhaul.store import events
 from backhaul.store.engine import Store
 
-Work = Callable[[str], object]  # takes in one merchant's events
+Work = Callable[[str], object]  # takes in one batch of a merchant's events
 
 _LOOK_EVERY = 1.0  # seconds; finds what other processes kept, and what a dead one held
 _LINGER = 0.05  # seconds; events that come together are one batch
 _PAUSE_AFTER_FAILURE = 5.0  # seconds
+_SLOT = 5.0  # seconds, after which a merchant's slot is another's
+_MOST = 128  # runs under way, the slow ones among them
+_DEADLINE = 0.75 * events.LEASE.total_seconds()  # of a run's calls to vendors; its events are claimed for that long and a little
 
 log = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """Runs `work` for merchants with waiting events: one run a merchant at a time in this process; claims keep processes apart."""
+    """Runs `work` for merchants with waiting events."""
 
     def __init__(
         self,
@@ -32,17 +39,18 @@ class Dispatcher:
         work: Work,
         *,
         clock: Clock = utc_now,
-        at_once: int = 2,
+        at_once: int = 8,
         wake: threading.Event | None = None,
     ) -> None:
         self._store = store
         self._merchants = frozenset(merchants)
         self._work = work
         self._clock = clock
-        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="events-run")
+        self._at_once = at_once
         self._wake = wake or threading.Event()  # another process may hold the other end
         self._stopping = threading.Event()
-        self._busy: set[str] = set()
+        self._under_way: dict[str, tuple[float, threading.Thread]] = {}  # since when
+        self._served: dict[str, float] = {}  # when last
         self._not_before: dict[str, float] = {}
         self._thread = threading.Thread(target=self._run, name="events-dispatcher", daemon=True)
 
@@ -60,7 +68,8 @@ class Dispatcher:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=30)
-        self._pool.shutdown(wait=True)
+        for _, thread in list(self._under_way.values()):
+            thread.join()
 
     @property
     def is_alive(self) -> bool:
@@ -84,20 +93,26 @@ class Dispatcher:
     def _hand_out(self) -> None:
         with self._store.read() as connection:
             waiting = events.backlog(connection, self._clock())
-        for one in waiting:
-            if (
-                one.free
-                and one.merchant in self._merchants
-                and one.merchant not in self._busy
-                and time.monotonic() >= self._not_before.get(one.merchant, 0.0)
-            ):
-                self._busy.add(one.merchant)
-                self._pool.submit(self._take_in, one.merchant)
+        now = time.monotonic()
+        ready = [one.merchant for one in waiting if one.free and self._may_start(one.merchant, now)]
+        for merchant in sorted(ready, key=lambda name: self._served.get(name, 0.0))[: self._free_slots(now)]:
+            self._served[merchant] = now
+            thread = threading.Thread(target=self._take_in, args=(merchant,), name=f"events-{merchant}", daemon=True)
+            self._under_way[merchant] = now, thread
+            thread.start()
+
+    def _may_start(self, merchant: str, now: float) -> bool:
+        return merchant in self._merchants and merchant not in self._under_way and now >= self._not_before.get(merchant, 0.0)
+
+    def _free_slots(self, now: float) -> int:
+        began = [since for since, _ in list(self._under_way.values())]
+        return max(0, min(self._at_once - sum(now - since < _SLOT for since in began), _MOST - len(began)))
 
     def _take_in(self, merchant: str) -> None:
         began = time.monotonic()
         try:
-            self._work(merchant)
+            with within(_DEADLINE):
+                self._work(merchant)
             log.info("events taken in", extra={"fields": {"merchant": merchant, "seconds": round(time.monotonic() - began, 3)}})
         except BackhaulError as error:
             self._fail(merchant, f"{error.__class__.__name__}: {error}")
@@ -106,7 +121,7 @@ class Dispatcher:
         ) as error:  # a defect in one merchant's run must not end the others'; only its kind is told, since values may be in it
             self._fail(merchant, error.__class__.__name__)
         finally:
-            self._busy.discard(merchant)
+            self._under_way.pop(merchant, None)
             self._wake.set()
 
     def _fail(self, merchant: str, why: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -20,6 +21,7 @@ from backhaul.store.deliveries import owed_by_state
 from backhaul.store.engine import DATABASE_ERRORS, Store
 from backhaul.store.pauses import Pause, standing_pauses
 from backhaul.store.quarantine import held_by_source
+from backhaul.store.runs import running_since
 from backhaul.store.watermarks import Watermark, all_watermarks
 
 _KEPT_SECONDS = 10.0
@@ -83,6 +85,7 @@ class _Stored(Collector):
         try:
             with self._store.read() as connection:
                 backlog, marks = events.backlog(connection, self._clock()), all_watermarks(connection)
+                under_way = running_since(connection)
                 owed, held, left_alone = owed_by_state(connection), held_by_source(connection), open_circuits(connection)
                 stopped, guarded = standing_pauses(connection), held_by_guard(connection)
         except DATABASE_ERRORS:
@@ -91,6 +94,7 @@ class _Stored(Collector):
         return [
             is_up,
             *self._waiting(backlog),
+            self._under_way(under_way),
             self._lag(marks),
             *_brake(stopped, guarded),
             _deliveries(owed),
@@ -106,6 +110,14 @@ class _Stored(Collector):
             size.add_metric((one.merchant,), one.waiting)
             age.add_metric((one.merchant,), (now - one.oldest_at).total_seconds())
         return size, age
+
+    def _under_way(self, runs: Mapping[tuple[str, str], datetime]) -> Metric:
+        gauge = GaugeMetricFamily(
+            "backhaul_run_seconds", "For how long the oldest run that goes on has done so.", labels=("merchant", "flow")
+        )
+        for labels, since in runs.items():
+            gauge.add_metric(labels, (self._clock() - since).total_seconds())
+        return gauge
 
     def _lag(self, marks: Sequence[Watermark]) -> Metric:
         gauge = GaugeMetricFamily(

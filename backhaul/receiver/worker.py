@@ -94,7 +94,7 @@ def _work(config: str | None, make_work: MakeWork, wake: threading.Event, stoppi
     parent = multiprocessing.parent_process()
     store: Store | None = None
     try:
-        settings = configuration.load(config)
+        settings, _ = configuration.load_fleet(config)
         store = Store(settings.store_url()).ready()
         dispatcher = Dispatcher(store, settings.merchants, make_work(config, observe), wake=wake)
         dispatcher.start()

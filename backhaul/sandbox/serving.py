@@ -19,13 +19,16 @@ def serve(
     merchants: Sequence[str] = ("acme",),
     returns: int = 300,
     start: datetime | None = None,
+    latency: float = 0.0,
     on_ready: Callable[[Sandbox], None] | None = None,
 ) -> None:
     """Serve a populated world until interrupted. `on_ready` is called once it answers; by default it prints how to use it.
+    `latency` is what each answer takes, in seconds.
 
     Raises OSError when the port is taken.
     """
     with Sandbox(seed, merchants, start=start, host=host, port=port) as box:
+        box.world.latency = latency
         for name in merchants:
             populate(box.world, name, returns)
         try:

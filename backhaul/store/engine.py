@@ -36,9 +36,9 @@ class Store:
     One that is opened `for_reading` cannot write, makes no file, and gives up a question that takes longer than `_LONGEST_LOOK` seconds.
     """
 
-    def __init__(self, url: str, *, for_reading: bool = False) -> None:
+    def __init__(self, url: str, *, for_reading: bool = False, connections: int = 5) -> None:
         try:
-            self.engine = _reading_engine(url) if for_reading else _engine(url)
+            self.engine = _reading_engine(url) if for_reading else _engine(url, connections)
         except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError):
             raise ConfigError("store.url is not a usable URL; use sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME") from None
         self.is_sqlite = self.engine.dialect.name == "sqlite"
@@ -131,15 +131,18 @@ def file_of(url: str) -> Path | None:
     return Path(str(parsed.database)) if is_file else None
 
 
-def _engine(url: str) -> sa.Engine:
+def _engine(url: str, connections: int) -> sa.Engine:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True)
+        return sa.create_engine(
+            parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True, pool_size=connections
+        )
     if parsed.get_backend_name() != "sqlite":
         raise sa.exc.ArgumentError("unknown database")
     if parsed.database and parsed.database != ":memory:":
         _make_private(parsed.database)
-    engine = sa.create_engine(parsed, connect_args={"timeout": _BUSY_MS / 1000}, hide_parameters=True)
+    pool = {"pool_size": connections} if parsed.database not in (None, "", ":memory:") else {}  # one in memory has a single connection
+    engine = sa.create_engine(parsed, connect_args={"timeout": _BUSY_MS / 1000}, hide_parameters=True, **pool)
     sa.event.listen(engine, "connect", _set_up_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine

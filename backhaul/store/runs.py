@@ -100,6 +100,12 @@ def latest_runs(connection: sa.Connection, merchant: str | None, limit: int) -> 
     return [dict(row._mapping) for row in connection.execute(query)]
 
 
+def running_since(connection: sa.Connection) -> dict[tuple[str, str], datetime]:
+    """By merchant and flow, since when the oldest run that has not ended goes on."""
+    query = sa.select(runs.c.merchant, runs.c.flow, sa.func.min(runs.c.started_at)).where(IS_RUNNING.of(runs))
+    return {(merchant, flow): since for merchant, flow, since in connection.execute(query.group_by(runs.c.merchant, runs.c.flow))}
+
+
 class Ended(NamedTuple):
     """How a run ended, or that it has not yet."""
 

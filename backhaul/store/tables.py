@@ -520,3 +520,15 @@ call_budgets = Table(
     Column("paused_until", sa.Float, nullable=False, comment="Seconds since 1970: the vendor said that it was too much."),
     prefixes=["UNLOGGED"],
 )
+
+# PostgreSQL only: on SQLite one process runs a round.
+turns = Table(
+    "turns",
+    live,
+    _merchant(),
+    Column("flow", Text, primary_key=True, comment="sync, reconcile or audit."),
+    Column("lease_owner", Text, comment="The worker whose run of the merchant goes on."),
+    Column("lease_expires_at", Time, comment="When another worker may take the merchant over."),
+    Column("done_at", Time, comment="When a run of it last ended."),
+    prefixes=["UNLOGGED"],
+)

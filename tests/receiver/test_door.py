@@ -256,6 +256,16 @@ def test_readiness_is_red_once_the_backlog_is_older_than_its_limit(desk: Desk, b
     assert _ready(desk)[0] == 200
 
 
+def test_one_merchants_backlog_does_not_turn_a_service_of_many_red(desk: Desk, box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = desk.settings.merchants | {name: desk.settings.merchants[MERCHANT] for name in ("bolt", "cove")}
+    monkeypatch.setattr(desk, "settings", desk.settings.model_copy(update={"merchants": many}))
+    box.world.create_return(MERCHANT, ("TEE-NAV-M",))
+    desk.post(desk.fresh_postings())
+    box.advance(timedelta(minutes=6))
+    status, found = _ready(desk)
+    assert (status, found["status"], found["late"]) == (200, "ready", {MERCHANT: 360.0})
+
+
 def test_metrics_tell_of_events_backlog_deliveries_and_quarantine(desk: Desk) -> None:
     desk.box.world.create_return(MERCHANT, ("TEE-NAV-M",))
     spoiled = desk.box.world.create_return(MERCHANT, ("TEE-NAV-S",))

@@ -146,7 +146,7 @@ def _endpoint(ground: Ground, vendor: Vendor, operation: Operation, connections:
             _record(ground, operation, call, request, final, fault)
             told_at = format_datetime(ground.clock.now, usegmt=True)  # the vendor's own clock, as a server tells it
         wait = fault.seconds if fault is not None and fault.kind in ("hang", "slow") else reply.delay if reply is not None else 0.0
-        if wait > 0:
+        if (wait := max(wait, ground.latency)) > 0:
             await _wait(connections, wait)
         if final is None:
             return Dropped(connections)

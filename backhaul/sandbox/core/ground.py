@@ -90,6 +90,7 @@ class Ground:
         self.faults = FaultPlan(random.Random(seed + 1))
         self.courier = Courier(random.Random(seed + 2), self.tick)
         self.merchants: dict[str, Merchant] = {}
+        self.latency = 0.0  # real seconds that every answer of a vendor takes, at least
         self._windows: dict[str, tuple[float, int]] = {}  # of the rate limits, by key
 
     @property

@@ -1,0 +1,74 @@
+"""The simulated vendors of a whole fleet in a process of their own: so that no merchant's run pays for its vendor's work."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from backhaul.sandbox.core.faults import Fault
+from backhaul.sandbox.server import Sandbox
+from backhaul.sandbox.settings import config_env, config_toml
+
+STORE = "sqlite:///STORE"  # in the config, where a measurement puts its own
+
+
+@dataclass(frozen=True, slots=True)
+class Vendors:
+    """Where they answer: the config with `STORE` for the store's URL, its environment, and a line to tell them something by."""
+
+    config: str
+    env: dict[str, str]
+    merchants: tuple[str, ...]
+    _process: subprocess.Popen[str]
+
+    def ask(self, **what: Any) -> Any:
+        """Have something happen there: see `_obey`."""
+        print(json.dumps(what), file=self._process.stdin, flush=True)
+        return json.loads(self._process.stdout.readline())  # type: ignore[union-attr]
+
+
+@contextmanager
+def serving(count: int, latency: float) -> Iterator[Vendors]:
+    """Serve `count` merchants, `latency` seconds an answer."""
+    command = [sys.executable, "-m", "benchmarks.vendors", str(count), str(latency)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            told = json.loads(process.stdout.readline())  # type: ignore[union-attr]
+            yield Vendors(told["config"], told["env"], tuple(told["merchants"]), process)
+        finally:
+            process.stdin.close()  # type: ignore[union-attr]
+            process.wait(timeout=60)
+
+
+def _obey(box: Sandbox, what: dict[str, Any]) -> Any:
+    world, names = box.world, what.get("merchants") or list(box.world.merchants)
+    if "shop" in what:  # so many new returns for each merchant, told by webhook or not
+        is_silent = what.get("is_silent", True)
+        for name in names:
+            for _ in range(what["shop"]):
+                world.create_return(name, ("TEE-NVY-M",), is_silent=is_silent)
+    if "hang" in what:  # every answer of these merchants' vendors takes so many seconds more
+        for name in names:
+            world.faults.add(Fault(target="*", kind="slow", times=None, seconds=what["hang"], merchant=name))
+    if "heal" in what:
+        world.faults.clear()
+    return None
+
+
+def _serve(count: int, latency: float) -> None:
+    names = tuple(f"m{number:03}" for number in range(1, count + 1))
+    with Sandbox(seed=7, merchants=names) as box:
+        box.world.latency = latency
+        text = config_toml(box, store_url=STORE)
+        print(json.dumps({"config": text, "env": config_env(box), "merchants": names}), flush=True)
+        for line in sys.stdin:
+            print(json.dumps(_obey(box, json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]), float(sys.argv[2]))
