@@ -121,7 +121,7 @@ def respond(request: Request, template: str, status: int = 200, **values: Any) -
         "merchants": sorted(desk.settings.merchants),
         "is_operator": desk.operator is not None,
         "token": desk.operator.token(request) if desk.operator is not None else "",
-        "said": query.get("said", "")[:200],
+        "said": desk.operator.said(query.get("done", "")) if desk.operator is not None else "",
         "link": lambda **changes: with_changes(request, **changes),
     }
     response = HTMLResponse(_TEMPLATES.get_template(template).render(frame | values), status_code=status)
@@ -132,7 +132,7 @@ def respond(request: Request, template: str, status: int = 200, **values: Any) -
 
 def with_changes(request: Request, **changes: Any) -> str:
     """This page's address with some parameters changed; None or an empty text takes one away."""
-    kept = {name: value for name, value in request.query_params.items() if name not in changes and name != "said"}
+    kept = {name: value for name, value in request.query_params.items() if name not in changes and name != "done"}
     parameters = kept | {name: value for name, value in changes.items() if value not in (None, "")}
     return f"{request.url.path}?{urlencode(parameters)}" if parameters else request.url.path
 

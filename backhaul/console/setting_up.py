@@ -15,7 +15,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def make_desk(settings: Settings, *, is_operator: bool = False) -> Desk:
+def make_desk(settings: Settings, *, is_operator: bool = False, name: str | None = None) -> Desk:
     """The desk on the config's store, which it only reads. Raises StoreError for an older schema; that it does not answer a page tells."""
     store = Store(settings.store_url(), for_reading=True)
     try:
@@ -24,4 +24,10 @@ def make_desk(settings: Settings, *, is_operator: bool = False) -> Desk:
         current = head = ""
     if current != head:
         raise StoreError(f"the store is at schema {current or 'none'}, this program needs {head}; run 'backhaul db upgrade'")
-    return Desk(settings, store, utc_now)
+    if not is_operator:
+        return Desk(settings, store, utc_now)
+    from backhaul.console.acts import Acting  # the vendors' clients come with it, which a console that reads does without
+    from backhaul.pipeline.acting import Operator, login
+
+    writer = Store(settings.store_url())
+    return Desk(settings, store, utc_now, Acting(Operator(writer, name or login())))

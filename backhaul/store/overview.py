@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from backhaul.store.desk import typed
 from backhaul.store.indexed import IS_OWED, IS_QUARANTINED, IS_WAITING
-from backhaul.store.tables import deliveries, events, quarantine, reason_codes, runs
+from backhaul.store.tables import deliveries, events, operator_actions, quarantine, reason_codes, runs
 from backhaul.store.watermarks import all_watermarks
 
 _LOOKED_BACK = 20_000  # events, newest first: what came last is among them, and finding it costs the same in any store
@@ -89,6 +89,12 @@ def last_runs(connection: sa.Connection, merchant: str, limit: int = 8) -> list[
 def sources(connection: sa.Connection, merchant: str) -> dict[str, datetime]:
     """How far each source of a merchant was taken in."""
     return {one.source: one.high_water_at for one in all_watermarks(connection, merchant)}
+
+
+def acts(connection: sa.Connection, merchant: str, limit: int = 10) -> list[dict[str, Any]]:
+    """What people did about a merchant, newest first."""
+    query = sa.select(operator_actions).where(operator_actions.c.merchant == merchant).order_by(operator_actions.c.acted_at.desc())
+    return [dict(row) for row in connection.execute(query.limit(limit)).mappings()]
 
 
 def reason_gaps(connection: sa.Connection, merchant: str) -> list[dict[str, Any]]:

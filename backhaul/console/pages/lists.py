@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from backhaul.connectors.registry import WAREHOUSES
 from backhaul.console.desk import as_file, desk_of, respond
-from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, ExceptionKind
+from backhaul.domain.deliveries import GIVEN_UP
+from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, ExceptionKind, Guard
 from backhaul.store import desk as listings
 from backhaul.store.desk import COUNTED, Listing
 
@@ -38,7 +39,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """One list. `noun` is what it counts; `usual` are filters that hold until others are chosen; `acts` names what operators may do."""
+    """One list. `noun` is what it counts; `usual` are filters that hold until others are chosen; `acts` are an operator's."""
 
     title: str
     noun: str
@@ -47,7 +48,7 @@ class ListPage:
     filters: tuple[Filter, ...]
     shown: tuple[Shown, ...]
     usual: tuple[tuple[str, str], ...] = ()
-    act: str = ""
+    acts: tuple[str, ...] = ()
 
 
 STAGES = ("unannounced", "announced", "receiving", "held", "decided", "processed", "flagged", "ended", "exception", "history")
@@ -100,7 +101,7 @@ LISTS: dict[str, ListPage] = {
             Shown("value", "Value", "money", "value"),
             Shown("opened_at", "Open since", "time", "opened_at"),
         ),
-        act="resolve",
+        acts=("resolve",),
     ),
     "/quarantine": ListPage(
         "Quarantine",
@@ -116,7 +117,6 @@ LISTS: dict[str, ListPage] = {
             Shown("released_at", "Released", "time"),
         ),
         usual=(("state", "held"),),
-        act="release",
     ),
     "/deliveries": ListPage(
         "Deliveries",
@@ -138,7 +138,7 @@ LISTS: dict[str, ListPage] = {
             Shown("message", "Answer", "answer"),
             Shown("created_at", "Owed since", "time", "delivery_id"),
         ),
-        act="retry",
+        acts=("retry", "release"),
     ),
     "/events": ListPage(
         "Events",
@@ -187,6 +187,19 @@ LISTS: dict[str, ListPage] = {
 }
 
 
+def act_on(page: ListPage, row: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What an operator may do to a row, and the item that says which it is; None where nothing is to be done by hand."""
+    if "resolve" in page.acts and row["kind"] != "quarantined":
+        return "resolve", f"{row['merchant']}|{row['kind']}|{row['subject']}"
+    if "retry" in page.acts:
+        item = f"{row['merchant']}|{row['kind']}|{row['return_id']}"
+        if row["state"] in GIVEN_UP:
+            return "retry", item
+        if row["held_by"] in tuple(Guard):
+            return "release", item
+    return None
+
+
 def endpoint(path: str) -> Callable[[Request], Response]:
     """The function that answers for a list."""
     page = LISTS[path]
@@ -210,7 +223,9 @@ def _answer(request: Request, page: ListPage) -> Response:
     with desk_of(request).store.read() as connection:
         found = listings.page(connection, page.listing, chosen, after=query.get("after"), **how)
     counted = f"more than {COUNTED:,}" if found.total > COUNTED else f"{found.total:,}"
-    return respond(request, "list.html", title=page.title, page=page, found=found, counted=counted, chosen=chosen, order=order)
+    return respond(
+        request, "list.html", title=page.title, page=page, found=found, counted=counted, chosen=chosen, order=order, act_on=act_on
+    )
 
 
 def _every(request: Request, page: ListPage, chosen: dict[str, str], how: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -10,6 +10,8 @@ from starlette.responses import Response
 
 from backhaul.console.desk import desk_of, respond
 from backhaul.store import overview as asked
+from backhaul.store.by_hand import held_by_guard
+from backhaul.store.pauses import standing_pauses
 
 
 def one_merchant(request: Request) -> Response:
@@ -24,6 +26,9 @@ def one_merchant(request: Request) -> Response:
         values: dict[str, Any] = {
             "watermarks": asked.sources(connection, name),
             "news": [row for row in asked.last_news(connection, now) if row["merchant"] == name],
+            "pauses": standing_pauses(connection, name),
+            "held": {guard: number for (whose, guard), number in held_by_guard(connection).items() if whose == name},
+            "acts": asked.acts(connection, name),
             "gaps": asked.reason_gaps(connection, name),
             "codes": asked.reason_table(connection, name),
             "recent": asked.last_runs(connection, name),

@@ -12,6 +12,8 @@ from starlette.responses import Response
 
 from backhaul.console.desk import desk_of, respond
 from backhaul.store import overview as asked
+from backhaul.store.by_hand import held_by_guard
+from backhaul.store.pauses import standing_pauses
 from backhaul.store.watermarks import all_watermarks
 
 STAGES = ("unannounced", "announced", "receiving", "held", "decided", "flagged", "exception", "processed", "ended", "history")
@@ -28,6 +30,8 @@ def overview(request: Request) -> Response:
         values: dict[str, Any] = {
             "news": _by_merchant(asked.last_news(connection, now)),
             "watermarks": _by_merchant([one._asdict() for one in all_watermarks(connection)]),
+            "pauses": standing_pauses(connection),
+            "held": held_by_guard(connection),
             "failed": asked.failed_runs(connection, now - timedelta(days=7)),
         }
     names = sorted({*desk.settings.merchants, *(row["merchant"] for row in standing)})
