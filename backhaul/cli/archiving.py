@@ -53,7 +53,7 @@ def archive(
 def prune(
     is_sure: Annotated[bool, typer.Option("--yes", help="Do it; without, only show what would be let go.")] = False, as_json: Json = False
 ) -> None:
-    """Let go what is past its [retention]: bodies, older versions, attempts. Returns, decisions, deliveries and hashes stay."""
+    """Let go what is past its retention: bodies, older versions, attempts. Returns, decisions, deliveries and hashes stay."""
     chosen = settings()
     with store() as opened:
         found = retaining.preview(opened, chosen.retention, utc_now())
