@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ from backhaul.connectors.registry import WAREHOUSES
 from backhaul.connectors.settings import Section
 from backhaul.connectors.vendor import Account
 from backhaul.domain.business_days import SERVICE_STEPS
+from backhaul.domain.guards import Limits
 from backhaul.errors import ConfigError
 from backhaul.secret import SecretRef, resolve
 
@@ -90,6 +92,24 @@ class TargetsSettings(Section):
         return {step: days for step, days in within.items() if days is not None}
 
 
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+Amounts = dict[Currency, Annotated[Decimal, Field(ge=0)]]
+
+
+class GuardSettings(Section):
+    """Limits to what goes out by itself (`domain/guards.py`); what is beyond one is held for a person."""
+
+    processes_per_hour: int | None = Field(None, ge=0)
+    value_per_hour: Amounts = Field(default_factory=dict)
+    flag_share_per_day: Decimal | None = Field(None, ge=0, le=1)
+    value_of_one: Amounts = Field(default_factory=dict)
+    hold_first: int = Field(0, ge=0)
+
+    def limits(self) -> Limits:
+        """The same, for the rule."""
+        return Limits(self.processes_per_hour, self.value_per_hour, self.flag_share_per_day, self.value_of_one, self.hold_first)
+
+
 if TYPE_CHECKING:
     _Sections = Section
 else:  # a section for each warehouse there is
@@ -108,6 +128,7 @@ class MerchantSettings(_Sections):
     loop: LoopSettings
     policy: PolicySettings = PolicySettings()
     targets: TargetsSettings = TargetsSettings()
+    guards: GuardSettings | None = None
     reasons: dict[str, str] = Field(default_factory=dict)
     routes: dict[str, WarehouseName] = Field(default_factory=dict)
 

@@ -11,7 +11,7 @@ from backhaul.pipeline.reconciling import RunSummary
 from backhaul.pipeline.session import Session
 from flows.events import take_in_events
 from flows.recorded import recorded_run
-from tasks.actions import compare_asn, decide_returns, deliver_due, notice_what_hangs, publish_summary
+from tasks.actions import announce_due, compare_asn, decide_returns, deliver_due, notice_what_hangs, publish_summary
 from tasks.receipts import load_receipts, poll_warehouse
 from tasks.returns import check_returns, extract_returns, keep_news, load_returns, pending_windows
 
@@ -27,11 +27,13 @@ def sync(merchant: str, config: str | None = None, trigger: str = "schedule") ->
             pull_returns(session, window, completes=window)
             compare_asn(session, window)
         decide_returns(session)
-        has_acted = deliver_due(session)
-        for warehouse in session.warehouses:
-            load_receipts(session, poll_warehouse(session, warehouse))
+        with session.put_off():
+            announce_due(session)
+        for warehouse in session.warehouses:  # before a process is sent, so that a correction that waits there is known
+            with session.put_off():
+                load_receipts(session, poll_warehouse(session, warehouse))
         decide_returns(session)
-        if deliver_due(session) or has_acted:
+        if deliver_due(session):
             pull_returns(session, what_came_since(session), states=SHOWS_OUR_ACTS)
         decide_returns(session)
         notice_what_hangs(session)

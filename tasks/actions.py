@@ -11,6 +11,7 @@ from backhaul.pipeline.session import Session
 from tasks.steps import step
 
 decide_returns = step("decide-returns", deciding.decide_due)
+announce_due = step("announce-due", delivering.announce_due)
 deliver_due = step("deliver-due", delivering.deliver_due)
 retry_deliveries = step("retry-deliveries", delivering.retry_deliveries, run_name="retry-deliveries {return_id}")
 send_shadowed = step("send-shadowed", delivering.send_shadowed)

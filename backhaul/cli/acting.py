@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from backhaul.cli.app import As, Chosen, Json, Why, app, fleet_settings, settings, store
+from backhaul.cli.braking import agreed
 from backhaul.cli.output import print_json, print_rows, say
 from backhaul.cli.running import Done, report_failures, run_each, run_round
 from backhaul.errors import BackhaulError
 from backhaul.pipeline.session import check_secrets
-from backhaul.store.by_hand import GivenUp, given_up
+from backhaul.store.by_hand import GivenUp, given_up, shadowed
 from backhaul.store.engine import Store
 
 Names = Annotated[list[str] | None, typer.Argument(help="Merchants; all of them when none is named.")]
@@ -32,21 +33,25 @@ def sync(merchants: Names = None, as_json: Json = False) -> None:
 def deliver(
     names: Annotated[list[str] | None, typer.Argument(help="Merchants; all when none is named. With --retry: returns.")] = None,
     is_retry: Annotated[bool, typer.Option("--retry", help="Try again what was refused, failed or dead.")] = False,
+    is_shadow: Annotated[bool, typer.Option("--from-shadow", help="Send what was decided in shadow mode, after a preview.")] = False,
     kinds: Annotated[list[str] | None, typer.Option("--kind", help="With --retry: only deliveries of this kind.")] = None,
     merchants: Annotated[list[str] | None, typer.Option("--merchant", help="Only this merchant.")] = None,
     is_all: Annotated[bool, typer.Option("--all", help="With --retry: everything that was given up.")] = False,
-    is_sure: Annotated[bool, typer.Option("--yes", help="With --retry: do not ask first.")] = False,
+    is_sure: Annotated[bool, typer.Option("--yes", help="With --retry or --from-shadow: do not ask first.")] = False,
     why: Why = None,
     who: As = None,
     as_json: Json = False,
 ) -> None:
     """Drain the outbox, pulling nothing.
 
+    With --from-shadow, what merchants that are live now decided in shadow is shown, and sent if you agree: each as far as it still follows.
     With --retry RETURN…, those returns' deliveries go again at once. With --kind, --merchant or --all, what would go again is shown first.
     """
     from flows.deliver import deliver as flow
 
     known = settings().merchants
+    if is_shadow:
+        _deliver_from_shadow(names or [], merchants or [], is_sure=is_sure, why=why, who=who, as_json=as_json)
     if not is_retry:
         _run(flow, [*(names or []), *(merchants or [])] or None, as_json, "Deliver")
     returns = [name for name in names or [] if name not in known]
@@ -61,6 +66,48 @@ def deliver(
     for name in sorted(name for name, ids in by_merchant.items() if ids):
         check_secrets(settings(), [name])
         done += run_each(flow, [name], config=Chosen.config, trigger="command", retry=by_merchant[name], kinds=kinds, operator=who, why=why)
+    _show(done, as_json, "Deliver")
+    raise typer.Exit(report_failures(done))
+
+
+def _deliver_from_shadow(names: list[str], merchants: list[str], *, is_sure: bool, why: str | None, who: str | None, as_json: bool) -> None:
+    """Show what was decided in shadow, and send it if that is agreed to. Exits."""
+    from flows.deliver import deliver as flow
+
+    known = settings().merchants
+    returns = [name for name in names if name not in known]
+    chosen = sorted({*merchants, *(name for name in names if name in known)}) or sorted(known)
+    for name in chosen:
+        if settings().merchant(name).mode == "shadow" and (merchants or name in names):
+            raise BackhaulError(f'{name} is in shadow mode; set mode = "live" in [merchants.{name}] first')
+    live = [name for name in chosen if known[name].mode == "live"]
+    with store() as opened, opened.read() as connection:
+        found = [one for name in live for one in shadowed(connection, name, return_ids=returns or None)]
+    unknown = sorted(set(returns) - {one.return_id for one in found})
+    if unknown:
+        raise BackhaulError(f"nothing was decided in shadow and not sent for return {', '.join(unknown)}")
+    rows: list[dict[str, object]] = [
+        {
+            "merchant": one.merchant,
+            "return": one.return_id,
+            "order": one.order_name,
+            "delivery": one.kind,
+            "value": one.value,
+            "currency": one.currency,
+            "decided": one.since,
+        }
+        for one in found
+    ]
+    if as_json and not is_sure:
+        print_json(rows)
+        raise typer.Exit
+    if not is_sure and not agreed(rows, "Decided in shadow, not sent", "Send these now?"):
+        raise typer.Exit
+    done: list[Done] = []
+    for name in sorted({one.merchant for one in found}):
+        check_secrets(settings(), [name])
+        ids = [one.return_id for one in found if one.merchant == name]
+        done += run_each(flow, [name], config=Chosen.config, trigger="command", from_shadow=ids, operator=who, why=why)
     _show(done, as_json, "Deliver")
     raise typer.Exit(report_failures(done))
 

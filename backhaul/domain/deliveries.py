@@ -49,7 +49,7 @@ SUPERSEDE = _transition("supersede", _SUPERSEDED, _SENDING, _PENDING, _SHADOW)
 AMEND = _transition("amend", _PENDING, _PENDING, _REFUSED)  # another payload, a hold, or none any more
 REVIVE = _transition("revive", _PENDING, _SUPERSEDED)
 SHELVE = _transition("shelve", _SHADOW, _PENDING, _SUPERSEDED)  # the merchant is in shadow mode
-UNSHELVE = _transition("unshelve", _PENDING, _SHADOW)  # by a person, once the merchant is live
+UNSHELVE = _transition("unshelve", _PENDING, _SHADOW)  # the merchant is live: by a person, or with another decision
 RETRY = _transition("retry", _PENDING, *GIVEN_UP)  # by a person
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from backhaul.domain.deliveries import AMEND, REVIVE, SHELVE, SUPERSEDE, TOLD_TO_LOOP, Owed
+from backhaul.domain.deliveries import AMEND, REVIVE, SHELVE, SUPERSEDE, TOLD_TO_LOOP, UNSHELVE, Owed
 from backhaul.domain.facts import ReturnFacts, Terms
 from backhaul.domain.keys import effect_key
 from backhaul.domain.matching import Match
 from backhaul.domain.planned import Change, NewDelivery, Plan
 from backhaul.domain.policy import FINAL, Decision, difference, flag_note
-from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, Reason
+from backhaul.domain.words import REJECTED, DecisionKind, DeliveryKind, DeliveryState, Reason
 
 _WITH_THE_DECISION = (DeliveryKind.RMA_CLOSE, *TOLD_TO_LOOP)  # what a process or a flag owes
 
@@ -23,6 +23,11 @@ def owe_loop(facts: ReturnFacts, terms: Terms, result: Plan, *, is_bound: bool) 
         _hold(on_record, result)
         return
     steps = _steps(decision, result.match, terms) if decision.kind in FINAL else {}
+    last = on_record.get(list(steps)[-1]) if steps else None
+    if last is not None and last.state is DeliveryState.SUPERSEDED and last.held_by == REJECTED:
+        steps = {}  # a person said no to it
+    if last is not None and last.state is DeliveryState.SHADOW and terms.mode == "live":
+        return  # decided in shadow: only a person sends it
     for kind, owed in on_record.items():
         if kind not in steps and (owed.is_undone or owed.state is DeliveryState.SHADOW):
             result.changes.append(Change(owed.delivery_id, SUPERSEDE, _no_longer(facts, decision)))
@@ -56,7 +61,9 @@ def _hold(on_record: dict[DeliveryKind, Owed], result: Plan) -> None:
 def _bring_back(owed: Owed, payload: str | None, terms: Terms, result: Plan) -> None:
     """Have a delivery that is on record, and of which nothing was done, say what the decision calls for now."""
     is_shadow = terms.mode == "shadow"
-    if owed.state is DeliveryState.SUPERSEDED:
+    if owed.state is DeliveryState.SHADOW and not is_shadow:
+        result.changes.append(Change(owed.delivery_id, UNSHELVE, payload=payload))
+    elif owed.state is DeliveryState.SUPERSEDED:
         result.changes.append(Change(owed.delivery_id, SHELVE if is_shadow else REVIVE, payload=payload))
     elif owed.is_undone and is_shadow:
         result.changes.append(Change(owed.delivery_id, SHELVE, payload=payload))

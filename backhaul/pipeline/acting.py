@@ -21,6 +21,7 @@ from backhaul.store.archive import archive_returns
 from backhaul.store.by_hand import Waiting
 from backhaul.store.engine import Store
 from backhaul.store.exceptions import Settled, merchants_with_open, settle_exceptions
+from backhaul.store.guards import note_guards
 from backhaul.store.operators import record
 from backhaul.store.pauses import Pause, end_pauses, keep_pause, standing_pauses
 from backhaul.store.returns import mark_due
@@ -88,6 +89,7 @@ class Operator:
         with self._write(merchant) as tx:
             found = _held(tx, return_ids)
             by_hand.release(tx, return_ids)
+            note_guards(tx)
             for one in found:
                 detail = f"{one.kind}, held by {one.held_by}"
                 record(tx, self._who, Act.RELEASE, one.return_id, return_id=one.return_id, detail=detail, why=_said(why))
@@ -99,6 +101,7 @@ class Operator:
         with self._write(merchant) as tx:
             found = _held(tx, return_ids)
             by_hand.reject(tx, return_ids, f"rejected by {self._who}: {_said(why) or 'no reason given'}")
+            note_guards(tx)
             for one in found:
                 detail = f"{one.kind}, held by {one.held_by}"
                 record(tx, self._who, Act.REJECT, one.return_id, return_id=one.return_id, detail=detail, why=_said(why))

@@ -12,7 +12,7 @@ from backhaul.connectors.deadline import left
 from backhaul.connectors.http import CALL_DEADLINE
 from backhaul.domain.circuit import Circuit
 from backhaul.pipeline import acting
-from backhaul.pipeline.lane import LOOP, Lane
+from backhaul.pipeline.lane import ANNOUNCEMENTS, LOOP, Lane
 from backhaul.pipeline.session import Session
 from backhaul.store import circuits, due, outbox
 
@@ -22,10 +22,14 @@ _PATIENCE = timedelta(seconds=20)  # a retry due sooner than this is waited for;
 class Courier:
     """Delivers one merchant's outbox for one run."""
 
-    def __init__(self, session: Session, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, session: Session, sleep: Callable[[float], None] = time.sleep, *, only_announces: bool = False) -> None:
         self.session = session
         self.sleep = sleep
-        self.lanes = [Lane(session, LOOP), *(Lane(session, name) for name in sorted(session.warehouses))]
+        warehouses = sorted(session.warehouses)
+        if only_announces:
+            self.lanes = [Lane(session, name, ANNOUNCEMENTS) for name in warehouses]
+        else:
+            self.lanes = [Lane(session, LOOP), *(Lane(session, name) for name in warehouses)]
 
     @property
     def acts(self) -> int:
@@ -81,6 +85,11 @@ class Courier:
             return lanes[0].drain()
         with ThreadPoolExecutor(len(lanes), thread_name_prefix="lane") as pool:
             return sum(future.result() for future in [pool.submit(copy_context().run, lane.drain) for lane in lanes])
+
+
+def announce_due(session: Session) -> None:
+    """Tell the warehouses of returns, changes and withdrawals, and nobody of a decision."""
+    Courier(session, only_announces=True).drain()
 
 
 def deliver_due(session: Session) -> bool:

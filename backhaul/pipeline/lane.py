@@ -41,6 +41,7 @@ from backhaul.errors import (
 )
 from backhaul.pipeline import lookups
 from backhaul.pipeline.deciding import decide
+from backhaul.pipeline.guarding import hold_beyond
 from backhaul.pipeline.session import Session
 from backhaul.points import reach
 from backhaul.store import circuits, due, outbox
@@ -52,7 +53,8 @@ from backhaul.store.transaction import Transaction
 
 LOOP = "loop"
 _LOOK_AGAIN = 4  # a failed look-up pauses like a fourth attempt, up to half a minute
-_RMA_KINDS = (DeliveryKind.RMA_CREATE, DeliveryKind.RMA_UPDATE, DeliveryKind.RMA_CANCEL, DeliveryKind.RMA_CLOSE)
+ANNOUNCEMENTS = (DeliveryKind.RMA_CREATE, DeliveryKind.RMA_UPDATE, DeliveryKind.RMA_CANCEL)
+_RMA_KINDS = (*ANNOUNCEMENTS, DeliveryKind.RMA_CLOSE)
 _REFUSALS = {
     (DeliveryKind.RMA_CREATE, Verdict.REFUSED): ExceptionKind.RMA_REFUSED,
     (DeliveryKind.RMA_CREATE, Verdict.EXISTS): ExceptionKind.RMA_REFUSED,
@@ -65,10 +67,10 @@ _REFUSALS = {
 class Lane:
     """One vendor's deliveries of one merchant. `error` is what ended it, None while it goes on."""
 
-    def __init__(self, session: Session, vendor: str) -> None:
+    def __init__(self, session: Session, vendor: str, kinds: tuple[DeliveryKind, ...] | None = None) -> None:
         self.session, self.vendor = session, vendor
         self.warehouse = None if vendor == LOOP else vendor
-        self.kinds: tuple[DeliveryKind, ...] = domain.TOLD_TO_LOOP if vendor == LOOP else _RMA_KINDS
+        self.kinds = kinds or (domain.TOLD_TO_LOOP if vendor == LOOP else _RMA_KINDS)
         self.error: Exception | None = None
         self.claimed = self.acts = 0
 
@@ -99,6 +101,7 @@ class Lane:
                     return []
                 looked_at.update(row.delivery_id for row in rows)
                 decide(self.session, tx, sorted({row.return_id for row in rows}))
+                hold_beyond(tx, rows, self.session.limits)
                 claimed = outbox.claim(tx, rows)
                 if claimed:
                     return claimed

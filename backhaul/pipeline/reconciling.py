@@ -14,6 +14,7 @@ from backhaul.pipeline.session import Session
 from backhaul.store import due
 from backhaul.store.deliveries import never_shown
 from backhaul.store.exceptions import raise_exception, replace_open
+from backhaul.store.guards import note_guards
 from backhaul.store.reports import exceptions_by_kind, returns_by_stage
 from backhaul.store.runs import Run
 from backhaul.store.service_levels import has_targets, keep_targets
@@ -56,6 +57,7 @@ def notice_what_hangs(session: Session) -> None:
                 raise_exception(tx, ExceptionKind.RMA_NOT_FOUND, return_id, why, return_id)
         replace_open(tx, ExceptionKind.DELIVERY_STUCK, _stuck(tx))
         replace_open(tx, ExceptionKind.DELIVERY_BLOCKED, _blocked(tx))
+        note_guards(tx)
 
 
 def _stuck(tx: Transaction) -> dict[str, tuple[str, str]]:

@@ -18,7 +18,7 @@ from backhaul.connectors.registry import WAREHOUSES
 from backhaul.domain.facts import Terms
 from backhaul.domain.policy import Policy
 from backhaul.domain.reasons import Reasons
-from backhaul.errors import TransientVendorError
+from backhaul.errors import StructuralError, TransientVendorError, VendorError
 from backhaul.store.engine import Store
 from backhaul.store.reasons import replace_reasons, stored_reasons
 from backhaul.store.runs import Run, kept_to_its_end, start_run
@@ -56,9 +56,11 @@ class Session:
         self.loop = loop
         self.warehouses = warehouses
         self.clock = clock
+        self._put_off: list[Exception] = []
         policy = settings.policy
         self.policy = Policy(policy.unexpected, policy.pending_hold_days, policy.announce)
         self.reasons = Reasons(settings.reasons)
+        self.limits = settings.guards.limits() if settings.guards is not None else None
 
     @contextmanager
     def write(self, *, alone: bool = True) -> Iterator[Transaction]:
@@ -70,6 +72,19 @@ class Session:
             tx = Transaction(connection, self.merchant, self.run.run_id, self.clock())
             yield tx
             settle_whereabouts(tx)
+
+    @contextmanager
+    def put_off(self) -> Iterator[None]:
+        """What a vendor does wrong in here fails the run at its end, and keeps nothing else of it from being done."""
+        try:
+            yield
+        except (VendorError, StructuralError) as error:
+            self._put_off.append(error)
+
+    def raise_put_off(self) -> None:
+        """Raise the first of what was put off, if anything was."""
+        if self._put_off:
+            raise self._put_off[0]
 
     def client(self, warehouse: str) -> Warehouse:
         """The client of one of the merchant's warehouses. Raises TransientVendorError where its results come by file."""
@@ -137,6 +152,7 @@ def open_session(
         session = Session(store, merchant, mine, run, loop, warehouses, clock)
         _keep_reason_codes(session)
         yield session
+        session.raise_put_off()
 
 
 def _keep_reason_codes(session: Session) -> None:

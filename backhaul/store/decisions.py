@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from backhaul.domain.deliveries import AMEND, FAIL, REVIVE, SHELVE
+from backhaul.domain.deliveries import AMEND, FAIL, REVIVE, SHELVE, UNSHELVE
 from backhaul.domain.facts import ReturnFacts
 from backhaul.domain.planned import ABOUT_DELIVERIES, OVER_WHEN_ENDED, PLANNED_EXCEPTIONS, Plan, units_of
 from backhaul.domain.windows import Window
@@ -28,7 +28,7 @@ _DECISION = (
 )
 # Of a return that has ended in Loop nothing more is told to Loop, announced or changed; what is there may still have to be withdrawn.
 _NEEDED_NO_MORE = ("loop.", DeliveryKind.RMA_CREATE.value, DeliveryKind.RMA_UPDATE.value)
-_OWED_AGAIN = (AMEND, REVIVE, SHELVE)
+_OWED_AGAIN = (AMEND, REVIVE, SHELVE, UNSHELVE)
 _MATCH = ("merchant", "return_id", "match_no", "line_item_id", "sku", "condition", "discrepancy", "units")
 _NO_DISCREPANCY = (LineOutcome.AVAILABLE, LineOutcome.AWAITED)
 _OUTCOMES = {outcome: (outcome.value, None if outcome in _NO_DISCREPANCY else outcome.value) for outcome in LineOutcome}

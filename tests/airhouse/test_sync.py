@@ -243,6 +243,23 @@ def test_a_merchant_may_use_both_warehouses_and_a_return_goes_where_its_destinat
     assert dock.dump() == before
 
 
+def test_a_return_whose_destination_moves_to_another_warehouse_is_withdrawn_here_and_announced_there(build: Build, store_url: str) -> None:
+    dock = build(store_url, is_routed=True)
+    return_id = dock.shop("TEE-NVY-M", destination_id=TO_MASONHUB)
+    dock.sync()
+    loop = dock.world.loop("acme")
+    loop.change(loop.need(return_id), "return.updated", destination_id=int(TO_AIRHOUSE))
+    for _ in range(3):
+        dock.sync()
+    rma = dock.world.masonhub("acme").find(return_id)
+    assert (rma is None or rma.status == "deleted") and list(dock.airhouse.by_external) == [return_id]
+    dock.world.receive("acme", return_id)
+    for _ in range(3):
+        dock.sync()
+    assert dock.outcome(return_id) == ("process", (), "processed") and dock.effects("loop.process") == 1
+    assert dock.rows("SELECT kind FROM recon_exceptions") == []
+
+
 def test_many_returns_of_both_warehouses_are_announced_in_calls_that_each_takes(build: Build) -> None:
     dock = build(is_routed=True)
     for number in range(12):

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from backhaul.errors import BackhaulError
 from flows.recorded import recorded_run
 from tasks.actions import deliver_due
 from tasks.receipts import load_receipts, poll_warehouse
@@ -61,6 +62,22 @@ def test_a_line_that_is_added_while_loop_does_not_take_the_process_is_not_proces
     house.world.edit_return("acme", decided, ["TEE-NVY-M", "CAP-RED-OS"])
     house.sync()
     flagged_instead(house, decided)
+
+
+def test_a_correction_that_waits_at_the_warehouse_is_known_before_a_process_that_is_owed_is_sent(house: House, decided: str) -> None:
+    house.receive(decided, "damaged")
+    house.sync()
+    assert house.effects("loop.process", decided) == 0 and house.effects("loop.flag", decided) == 1
+
+
+def test_a_warehouse_that_cannot_be_asked_holds_up_no_process_and_fails_the_run(house: House, decided: str) -> None:
+    new = house.shop()
+    house.world.fault("401", "masonhub.list", times=None)
+    with pytest.raises(BackhaulError, match="masonhub"):
+        house.sync()
+    house.world.faults.clear()
+    assert house.effects("loop.process", decided) == 1 and house.effects("masonhub.create", new) == 1
+    assert house.runs()[-1]["state"] == "failed"
 
 
 def test_the_newest_facts_are_asked_for_in_the_transaction_that_claims(house: House, decided: str) -> None:
