@@ -1,6 +1,6 @@
 # What one does here. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test chaos lint audit image bench docs serve console screenshots browser clean
+.PHONY: help install lock demo test chaos fuzz lint audit image bench docs serve console screenshots browser clean
 
 # The lock is resolved on Python 3.11; later ones work too.
 PYTHON ?= $(shell for python in python3.11 python3; do \
@@ -41,6 +41,9 @@ test: install browser ## Run the tests
 
 chaos: install ## Let everything go wrong: every operation fails, every point is a crash, thousands of histories (over an hour)
 	@CHAOS=1 $(BIN)/pytest tests/chaos -n 2 --dist worksteal
+
+fuzz: install ## Send the receiver, the parsers and the config a hundred thousand things that nobody would (some minutes)
+	@FUZZ=100000 $(BIN)/pytest tests/receiver/test_fuzz.py tests/house/test_fuzz.py
 
 lint: install ## Check style, types, the direction of imports, and that no file names a registry, a machine or a secret
 	@$(BIN)/ruff check .

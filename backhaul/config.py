@@ -210,6 +210,8 @@ def _read(path: str | Path | None) -> tuple[Path, dict[str, Any]]:
         raise ConfigError(f"{file}: no such file; 'backhaul init' writes one, --config or BACKHAUL_CONFIG names another") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read: {error.__class__.__name__}") from None
+    except RecursionError:
+        raise ConfigError(f"{file}: not valid TOML: it is nested too deep") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: not valid TOML: {error}") from None
 
