@@ -16,6 +16,7 @@ from backhaul.store.facts import due_returns, history_facts, read_facts
 from backhaul.store.records import ReturnRecord
 from backhaul.store.returns import mark_decided
 from backhaul.store.transaction import Transaction
+from backhaul.store.whereabouts import keep_history
 
 _AT_ONCE = 2_000
 _AT_ONCE_IN_TURN = 10  # on SQLite, where an event that arrives meanwhile waits for the transaction
@@ -55,7 +56,9 @@ def decide_history(session: Session, tx: Transaction, first: Sequence[ReturnReco
     """
     place = RETURNS.columns.index("destination_id")
     warehouses = {record.return_id: session.settings.warehouse_for(record.row[place]) for record in first}
-    return _newly_reached(_write(session, tx, history_facts(tx.connection, tx.merchant, first, warehouses, tx.now)))
+    planned = _write(session, tx, history_facts(tx.connection, tx.merchant, first, warehouses, tx.now))
+    keep_history(tx, first, planned)
+    return _newly_reached(planned)
 
 
 def count_decided(session: Session, decided: Counter[str]) -> None:

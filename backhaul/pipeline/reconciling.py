@@ -15,6 +15,7 @@ from backhaul.store import due
 from backhaul.store.deliveries import never_shown
 from backhaul.store.exceptions import raise_exception, replace_open
 from backhaul.store.guards import note_guards
+from backhaul.store.months import keep_months
 from backhaul.store.reports import exceptions_by_kind, returns_by_stage
 from backhaul.store.runs import Run
 from backhaul.store.service_levels import has_targets, keep_targets
@@ -76,7 +77,7 @@ def _blocked(tx: Transaction) -> dict[str, tuple[str, str]]:
 
 
 def snapshot(session: Session) -> None:
-    """Keep where everything stands as this day's snapshot, and the targets and business days that service levels are measured by."""
+    """Keep this day's snapshot, how long steps took by month, and the targets and business days of service levels."""
     targets = session.settings.targets
     wanted = targets.by_step()
     with session.write() as tx:
@@ -85,6 +86,7 @@ def snapshot(session: Session) -> None:
             days = numbered(first, last, holidays_of(targets.holidays, *range(first.year, last.year + 1))) if wanted else []
             keep_targets(tx, wanted, days)
         take_snapshot(tx)
+        keep_months(tx)
 
 
 def summary(run: Run) -> RunSummary:

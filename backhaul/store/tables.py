@@ -137,6 +137,32 @@ service_targets = Table(
     Column("within_days", Integer, nullable=False, comment="Business days."),
 )
 
+monthly_times = Table(
+    "monthly_times",
+    metadata,
+    _merchant(),
+    Column("warehouse", Text, primary_key=True),
+    Column("month", Text, primary_key=True, comment="YYYY-MM in which the returns were started, UTC."),
+    Column("step", Text, primary_key=True),
+    Column("returns", Integer, nullable=False),
+    *(Column(name, sa.Float, nullable=False) for name in ("mean_hours", "p50_hours", "p90_hours", "p99_hours")),
+)
+
+kept_months = Table(
+    "kept_months",
+    metadata,
+    _merchant(),
+    Column("month", Text, primary_key=True),
+    Column("kept_at", Time, nullable=False, comment="When the month was worked out last."),
+)
+
+stale_months = Table(
+    "stale_months",
+    metadata,
+    _merchant(),
+    Column("month", Text, primary_key=True, comment="A month of whose returns something has changed since it was worked out."),
+)
+
 business_days = Table(
     "business_days",
     metadata,

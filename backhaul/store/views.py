@@ -33,14 +33,15 @@ VIEWS = (
     "recon_candidates",
 )
 
+STEPS = ("announce", "label", "deliver", "receive", "decide", "tell", "finish")  # of `recon_cycle_times`, which has their hours
 _VALUE = "coalesce(l.price, 0) - coalesce(l.discount, 0) + coalesce(l.tax, 0)"  # of a line, in the return's currency
 _WORDS = {
     "sqlite": {
         "days": "(julianday({1}) - julianday({0}))",
         "hours": "((julianday({1}) - julianday({0})) * 24.0)",
         "now": "strftime('%Y-%m-%d %H:%M:%f+00:00', 'now')",
-        "day": "date({0})",
-        "month": "strftime('%Y-%m', {0})",
+        "day": "substr({0}, 1, 10)",
+        "month": "substr({0}, 1, 7)",
         "starts_with": "(substr({0}, 1, length({1})) = {1})",
         "money": "round({0}, 4)",  # a sum of REALs, back to the decimal it stands for
     },
@@ -56,14 +57,14 @@ _WORDS = {
 }
 
 
-def view_sql(name: str, dialect: str) -> str:
-    """The SELECT of a view, its words written out for one database."""
+def view_sql(name: str, dialect: str, **given: str) -> str:
+    """The SELECT of a view, its words written out for one database; `given` are those that a part leaves to its user."""
     words = {word: text.format for word, text in _WORDS[dialect].items()}
     environment = Environment(loader=FileSystemLoader(_FOLDER), undefined=StrictUndefined)  # noqa: S701 - SQL has nothing to escape for HTML
     environment.globals.update(words)
     environment.filters.update(words)
-    environment.globals |= {"stages": list(Stage), "value": _VALUE}
-    return environment.get_template(f"{name}.sql").render()
+    environment.globals |= {"stages": list(Stage), "value": _VALUE, "steps": STEPS}
+    return environment.get_template(f"{name}.sql").render(given)
 
 
 def create_views(connection: sa.Connection, readers: Sequence[str] = ()) -> None:

@@ -25,6 +25,7 @@ from backhaul.sandbox.core.faults import Fault
 from backhaul.sandbox.loop.wire import list_record
 from backhaul.store import windows
 from backhaul.store.transaction import Transaction
+from backhaul.store.whereabouts import Difference, differences
 from flows.backfill import asked_range, backfill
 from flows.sync import sync
 from tests.backfill.conftest import MERCHANT, Line
@@ -45,6 +46,14 @@ def test_a_backfill_reads_and_records_and_sends_nothing(line: Line) -> None:
     assert line.rows("SELECT count(*) FROM deliveries") == [(0,)]
     assert line.world.journal.writes() == []
     assert line.rows("SELECT DISTINCT state FROM windows") == [("completed",)]
+    assert line.rows("SELECT DISTINCT stage FROM recon_returns") == [("history",)]
+    assert not _stands_elsewhere(line)
+
+
+def _stands_elsewhere(line: Line) -> list[Difference]:
+    """The returns of which the store keeps something else than their facts come to."""
+    with line.store.read() as connection:
+        return list(differences(connection, MERCHANT))
 
 
 def test_the_warehouses_side_of_the_past_is_matched_too(sqlite_line: Line) -> None:
@@ -55,7 +64,9 @@ def test_the_warehouses_side_of_the_past_is_matched_too(sqlite_line: Line) -> No
     for table in ("returns", "return_lines", "rmas", "receipts", "receipt_lines", "decisions", "matches", "deliveries", "watermarks"):
         line.write(f"DELETE FROM {table}")
     before = line.world.journal.count("masonhub.create")
+    line.write("DELETE FROM whereabouts")
     _run(line, 8)
+    assert not _stands_elsewhere(line)
     assert line.rows("SELECT count(*) FROM recon_returns WHERE damaged_units > 0")[0][0] > 10
     assert line.world.journal.count("masonhub.create") == before and line.rows("SELECT count(*) FROM deliveries") == [(0,)]
 

@@ -14,6 +14,7 @@ from backhaul.domain.business_days import numbered
 from backhaul.domain.words import ExceptionKind
 from backhaul.store.engine import Store
 from backhaul.store.exceptions import raise_exception
+from backhaul.store.months import keep_months
 from backhaul.store.service_levels import keep_targets
 from backhaul.store.snapshots import take_snapshot
 from backhaul.store.tables import (
@@ -88,9 +89,21 @@ def test_a_return_has_its_times_and_the_hours_between(store: Store) -> None:
 def test_a_month_has_the_percentiles_of_each_step(store: Store) -> None:
     for number in range(1, 11):
         processed(store, str(number), MONDAY, number, 48, 60, 61, 62, 70)
-    (row,) = rows(store, "SELECT * FROM recon_monthly WHERE step = 'announce'")
-    assert (row["month"], row["returns"], round(row["mean_hours"], 3)) == ("2026-03", 10, 5.5)
+    words = "SELECT * FROM recon_monthly WHERE step = 'announce'"
+    (row,) = rows(store, words)
+    assert (row["month"], row["returns"], round(row["mean_hours"], 3), row["as_of"]) == ("2026-03", 10, 5.5, None)
     assert [round(row[name], 3) for name in ("p50_hours", "p90_hours", "p99_hours")] == [5, 9, 10]
+    with store.write() as connection:
+        assert keep_months(by(connection, MONDAY)) == 1
+        assert keep_months(by(connection, MONDAY)) == 0  # nothing has changed since
+    (kept,) = rows(store, words)
+    assert kept["as_of"] is not None and {**kept, "as_of": None} == pytest.approx(row)
+    processed(store, "11", MONDAY, 100, 101, 102, 103, 104, 105)
+    assert rows(store, words) == [kept]  # until the next reconcile
+    with store.write() as connection:
+        keep_months(by(connection, MONDAY + DAY))
+    (anew,) = rows(store, words)
+    assert (anew["returns"], round(anew["p99_hours"], 3)) == (11, 100)
 
 
 def test_service_levels_count_business_days_and_say_what_is_met_late_or_due_soon(store: Store) -> None:

@@ -4,8 +4,7 @@ WITH base AS (
         r.merchant,
         r.warehouse,
         {{ day("r.created_at") }} AS day,
-        -- a null equals no other, and must not lose its percentiles
-        coalesce(r.currency, '') AS currency,
+        r.currency,
         d.decision,
         d.expected_units,
         d.available_units,
@@ -13,31 +12,22 @@ WITH base AS (
         d.missing_units,
         d.unexpected_units,
         r.return_total,
-        CASE WHEN d.decision IN ('process', 'flag') AND NOT r.is_history THEN {{ days("r.created_at", "d.decided_at") }} * 24 END AS hours_to_decision
+        CASE WHEN d.decision IN ('process', 'flag') AND NOT r.is_history THEN {{ hours("r.created_at", "d.decided_at") }} END AS hours_to_decision
     FROM returns r
     LEFT JOIN decisions d ON d.merchant = r.merchant AND d.return_id = r.return_id AND d.is_current
 ),
 ranked AS (
     SELECT
-        merchant, warehouse, day, currency, hours_to_decision,
-        row_number() OVER (PARTITION BY merchant, warehouse, day, currency ORDER BY hours_to_decision) AS place,
-        count(*) OVER (PARTITION BY merchant, warehouse, day, currency) AS places
-    FROM base
-    WHERE hours_to_decision IS NOT NULL
-),
-percentiles AS (
-    SELECT
-        merchant, warehouse, day, currency,
-        max(CASE WHEN place = (places * 50 + 99) / 100 THEN hours_to_decision END) AS p50_hours_to_decision,
-        max(CASE WHEN place = (places * 90 + 99) / 100 THEN hours_to_decision END) AS p90_hours_to_decision
-    FROM ranked
-    GROUP BY merchant, warehouse, day, currency
+        b.*,
+        row_number() OVER (PARTITION BY merchant, warehouse, day, currency ORDER BY hours_to_decision NULLS LAST) AS place,
+        count(hours_to_decision) OVER (PARTITION BY merchant, warehouse, day, currency) AS places
+    FROM base b
 )
 SELECT
     b.merchant,  -- The merchant.
     b.warehouse,  -- The warehouse.
     b.day,  -- The day (UTC) on which the returns were started, YYYY-MM-DD.
-    nullif(b.currency, '') AS currency,  -- ISO code.
+    b.currency,  -- ISO code.
     count(*) AS returns,  -- Returns started.
     sum(b.expected_units) AS expected_units,  -- Lines, each of one unit.
     sum(b.available_units) AS available_units,  -- Those that arrived available.
@@ -52,8 +42,7 @@ SELECT
         / nullif(sum(CASE WHEN b.decision IN ('process', 'flag') THEN 1 ELSE 0 END), 0) AS flag_rate,  -- Flagged of those decided; null when none is.
     sum(b.damaged_units) * 1.0 / nullif(sum(b.available_units + b.damaged_units), 0) AS damage_rate,  -- Damaged of the units that arrived and were inspected.
     sum(b.missing_units) * 1.0 / nullif(sum(b.expected_units), 0) AS missing_rate,  -- Missing of the units expected.
-    max(p.p50_hours_to_decision) AS p50_hours_to_decision,  -- From the customer's start to our decision, nearest rank; history left out.
-    max(p.p90_hours_to_decision) AS p90_hours_to_decision  -- From the customer's start to our decision, nearest rank; history left out.
-FROM base b
-LEFT JOIN percentiles p ON p.merchant = b.merchant AND p.warehouse = b.warehouse AND p.day = b.day AND p.currency = b.currency
+    max(CASE WHEN b.place = (b.places * 50 + 99) / 100 THEN b.hours_to_decision END) AS p50_hours_to_decision,  -- From the customer's start to our decision, nearest rank; history left out.
+    max(CASE WHEN b.place = (b.places * 90 + 99) / 100 THEN b.hours_to_decision END) AS p90_hours_to_decision  -- From the customer's start to our decision, nearest rank; history left out.
+FROM ranked b
 GROUP BY b.merchant, b.warehouse, b.day, b.currency

@@ -21,12 +21,12 @@ steps AS (
 counted AS (
     SELECT
         s.*,
-        (
-            SELECT min(due.day) FROM business_days due WHERE due.merchant = s.merchant AND due.number = since.number + s.within_days
-        ) AS due_on,
+        due.day AS due_on,
         coalesce(until.number, 0) - coalesce(since.number, 0) AS taken_days
     FROM steps s
     LEFT JOIN business_days since ON since.merchant = s.merchant AND since.day = {{ day("s.started_at") }}
+    LEFT JOIN (SELECT merchant, number, min(day) AS day FROM business_days GROUP BY merchant, number) due
+        ON due.merchant = s.merchant AND due.number = since.number + s.within_days
     LEFT JOIN business_days until ON until.merchant = s.merchant AND until.day = {{ day("coalesce(s.done_at, " ~ now() ~ ")") }}
     WHERE s.started_at IS NOT NULL AND (s.done_at IS NOT NULL OR s.stage <> 'ended')
 )
