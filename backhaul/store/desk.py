@@ -15,8 +15,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from backhaul.store.indexed import IS_OWED, IS_QUARANTINED, IS_WAITING
-from backhaul.store.tables import deliveries, events, quarantine
+from backhaul.domain.deliveries import GIVEN_UP
+from backhaul.store.indexed import IS_CURRENT, IS_OWED, IS_QUARANTINED, IS_WAITING
+from backhaul.store.tables import decisions, deliveries, events, quarantine
 from backhaul.store.types import time_text
 
 COUNTED = 10_000  # more rows than this are "more than 10,000"
@@ -43,7 +44,9 @@ class Listing:
     key: tuple[str, ...]
     is_oldest_first: bool = False
     kinds: Mapping[str, str] = field(default_factory=dict)  # of filters that are not text
-    choices: Mapping[tuple[str, str], str] = field(default_factory=dict)  # parameter and value -> condition, where the value is no column's
+    choices: Mapping[tuple[str, str], str] = field(default_factory=dict)  # parameter and value -> condition of an index of few rows
+    counted: Mapping[frozenset[str], str] = field(default_factory=dict)  # filters -> a smaller source that counts as much by them
+    found_by: Mapping[str, str] = field(default_factory=dict)  # filter -> its condition where few rows meet it
 
     @property
     def default(self) -> str:
@@ -65,6 +68,7 @@ class BadFilterError(ValueError):
 
 
 _DAY = {"from": "time", "to": "time"}
+_DECIDED = f"(SELECT merchant, return_id, decision FROM decisions WHERE {IS_CURRENT.of(decisions).text}) decided"  # noqa: S608
 RETURNS = Listing(
     source="recon_returns",
     columns=(
@@ -91,13 +95,21 @@ RETURNS = Listing(
         "from": "created_at >= :from",
         "to": "created_at < :to",
     },
-    orders={
-        "created_at": Column("created_at", "time"),
-        "return_total": Column("return_total", "money", "coalesce(return_total, 0)"),
-        "value_at_risk": Column("value_at_risk", "money"),
-    },
+    orders={"created_at": Column("created_at", "time"), "value_at_risk": Column("value_at_risk", "money")},
     key=("merchant", "return_id"),
     kinds=_DAY,
+    counted={
+        frozenset(): "returns",
+        frozenset({"merchant"}): "returns",
+        frozenset({"stage"}): "whereabouts",
+        frozenset({"stage", "merchant"}): "whereabouts",
+        frozenset({"decision"}): _DECIDED,
+        frozenset({"decision", "merchant"}): _DECIDED,
+    },
+    found_by={
+        "stage": "(merchant, return_id) IN (SELECT merchant, return_id FROM whereabouts WHERE stage = :stage)",
+        "decision": f"(merchant, return_id) IN (SELECT merchant, return_id FROM {_DECIDED} WHERE decision = :decision)",
+    },
 )
 EXCEPTIONS = Listing(
     source="recon_exceptions e LEFT JOIN returns r ON r.merchant = e.merchant AND r.return_id = e.return_id",
@@ -163,7 +175,10 @@ DELIVERIES = Listing(
     },
     orders={"delivery_id": Column("delivery_id", "count")},
     key=(),
-    choices={("state", "open"): IS_OWED.of(deliveries).text},
+    choices={
+        ("state", "open"): IS_OWED.of(deliveries).text,
+        **{("state", state): f"state = '{state}' AND {IS_OWED.of(deliveries).text}" for state in GIVEN_UP},
+    },
 )
 EVENTS = Listing(
     source="events",
@@ -213,26 +228,40 @@ def page(
     """One page of a list. `is_turned` turns its usual order round. Raises BadFilterError for a value that its filter cannot take."""
     dialect = connection.dialect.name
     conditions, values = _filtered(listing, chosen, dialect)
+    total = _count(connection, listing, conditions, values) if is_counted else COUNTED + 1
+    is_few = total <= COUNTED or any(one in listing.choices for one in chosen.items())
     by = listing.orders.get(order or "", listing.orders[listing.default])
     places = (by.of or by.name, *listing.key)
     is_rising = listing.is_oldest_first != is_turned
-    total = _count(connection, listing, conditions, values) if is_counted else 0
+    shown_as = _ordered(listing, places, way="ASC" if is_rising else "DESC", is_few=is_few, dialect=dialect)
+    wheres = [*_by_index(listing, conditions, is_few=is_few, dialect=dialect).values(), f"{places[0]} IS NOT NULL"]
     if after:
         bounds = _bounds(by, len(places), after, dialect)
         names = ", ".join(f":after{number}" for number in range(len(bounds)))
-        conditions = [*conditions, f"({', '.join(places)}) {'>' if is_rising else '<'} ({names})"]
+        wheres.append(f"({', '.join(places)}) {'>' if is_rising else '<'} ({names})")
         values |= {f"after{number}": value for number, value in enumerate(bounds)}
-    way = "ASC" if is_rising else "DESC"
-    wanted = ", ".join(f"{column.of or column.name} AS {column.name}" for column in listing.columns)
-    keys = ", ".join(f"{place} AS key{number}" for number, place in enumerate(places))
-    statement = (
-        f"SELECT {wanted}, {keys} FROM {listing.source}{_where([*conditions, f'{places[0]} IS NOT NULL'])} "  # noqa: S608 - words of this module
-        f"ORDER BY {', '.join(f'{place} {way}' for place in places)} LIMIT {limit + 1}"
-    )
+    statement = f"{shown_as.format(where=_where(wheres))} LIMIT {limit + 1}"
     rows = [dict(row) for row in connection.execute(sa.text(statement), values).mappings()]
     shown = rows[:limit]
     last = _after(shown[-1], len(places)) if len(rows) > limit else None
     return Page([_typed(listing, row) for row in shown], last, total)
+
+
+def _ordered(listing: Listing, places: Sequence[str], *, way: str, is_few: bool, dialect: str) -> str:
+    """The SELECT of a list in an order. Where few rows are left by the filters, those are sorted; else the order's index is walked."""
+    wanted = ", ".join(f"{column.of or column.name} AS {column.name}" for column in listing.columns)
+    keys = ", ".join(f"{place} AS key{number}" for number, place in enumerate(places))
+    sorts = "+" if is_few and dialect == "sqlite" else ""  # SQLite does not walk an index for an expression; PostgreSQL knows by itself
+    order = ", ".join(f"{sorts}{place} {way}" for place in places)
+    return f"SELECT {wanted}, {keys} FROM {listing.source}{{where}} ORDER BY {order}"  # noqa: S608 - words of this module
+
+
+def _by_index(listing: Listing, conditions: Mapping[str, str], *, is_few: bool, dialect: str) -> dict[str, str]:
+    """The conditions in the words that lead to a filter's own index where few rows meet them, and away from it where many do."""
+    found = dict(conditions)
+    for name in found.keys() & listing.found_by.keys():
+        found[name] = listing.found_by[name] if is_few else f"{'+' if dialect == 'sqlite' else ''}{found[name]}"
+    return found
 
 
 def every(connection: sa.Connection, listing: Listing, chosen: Mapping[str, str], **how: Any) -> Iterator[dict[str, Any]]:
@@ -246,14 +275,15 @@ def every(connection: sa.Connection, listing: Listing, chosen: Mapping[str, str]
             return
 
 
-def _filtered(listing: Listing, chosen: Mapping[str, str], dialect: str) -> tuple[list[str], dict[str, Any]]:
-    conditions = [listing.choices[one] for one in chosen.items() if one in listing.choices]
+def _filtered(listing: Listing, chosen: Mapping[str, str], dialect: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """The condition of each filter that is chosen, and the values that they bind."""
+    conditions = {one[0]: listing.choices[one] for one in chosen.items() if one in listing.choices}
     values: dict[str, Any] = {}
     for name, condition in listing.filters.items():
         text = chosen.get(name)
-        if text and (name, text) not in listing.choices:
+        if text and name not in conditions:
             values[name] = _bound(name, listing.kinds.get(name, "text"), text, dialect)
-            conditions.append(condition)
+            conditions[name] = condition
     return conditions, values
 
 
@@ -261,8 +291,9 @@ def _where(conditions: Sequence[str]) -> str:
     return f" WHERE {' AND '.join(f'({one})' for one in conditions)}" if conditions else ""
 
 
-def _count(connection: sa.Connection, listing: Listing, conditions: Sequence[str], values: Mapping[str, Any]) -> int:
-    some = f"SELECT 1 AS one FROM {listing.source}{_where(conditions)} LIMIT {COUNTED + 1}"  # noqa: S608 - words of this module
+def _count(connection: sa.Connection, listing: Listing, conditions: Mapping[str, str], values: Mapping[str, Any]) -> int:
+    source = listing.counted.get(frozenset(conditions), listing.source)
+    some = f"SELECT 1 AS one FROM {source}{_where(list(conditions.values()))} LIMIT {COUNTED + 1}"  # noqa: S608 - words of this module
     return int(connection.execute(sa.text(f"SELECT count(*) FROM ({some}) counted"), dict(values)).scalar_one())  # noqa: S608
 
 

@@ -112,6 +112,8 @@ whereabouts = Table(
     Column("told_at", Time, comment="When Loop accepted the process or the flag."),
     Column("confirmed_at", Time, comment="When Loop showed the process done."),
     Index("ix_whereabouts_stage", "merchant", "stage"),
+    Index("ix_whereabouts_by_stage", "stage", "merchant", "return_id"),
+    Index("ix_whereabouts_at_risk", "value_at_risk", "merchant", "return_id"),
     sqlite_with_rowid=False,
 )
 

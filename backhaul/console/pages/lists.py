@@ -77,7 +77,7 @@ LISTS: dict[str, ListPage] = {
             Shown("stage", "Stage", "state"),
             Shown("decision", "Decision", "decision"),
             Shown("expected_units", "Units", "units"),
-            Shown("return_total", "Value", "money", "return_total"),
+            Shown("return_total", "Value", "money"),
             Shown("value_at_risk", "At risk", "risk", "value_at_risk"),
             Shown("created_at", "Started", "time", "created_at"),
         ),
