@@ -13,7 +13,8 @@ from backhaul.cli.running import runner
 
 @app.command()
 def notify(
-    is_test: Annotated[bool, typer.Option("--test", help="Send a test message to each address of the config.")] = False, as_json: Json = False
+    is_test: Annotated[bool, typer.Option("--test", help="Send a test message to each address of the config.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Tell each address of the config what has come to need a look since it was last told: exceptions, guards, failed runs."""
     chosen = settings()
@@ -27,4 +28,5 @@ def notify(
 
     told = runner(flow)(config=Chosen.config)
     rows = [{"address": target, "told_of": count} for target, count in told.items()]
-    print_rows(rows, as_json=as_json, title="Notified", empty="nothing new to tell" if chosen.notify.urls else "the config names no address: add urls to its section notify")
+    empty = "nothing new to tell" if chosen.notify.urls else "the config names no address: add urls to its section notify"
+    print_rows(rows, as_json=as_json, title="Notified", empty=empty)

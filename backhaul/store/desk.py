@@ -108,7 +108,7 @@ RETURNS = Listing(
     },
     found_by={
         "stage": "(merchant, return_id) IN (SELECT merchant, return_id FROM whereabouts WHERE stage = :stage)",
-        "decision": f"(merchant, return_id) IN (SELECT merchant, return_id FROM {_DECIDED} WHERE decision = :decision)",
+        "decision": f"(merchant, return_id) IN (SELECT merchant, return_id FROM {_DECIDED} WHERE decision = :decision)",  # noqa: S608 - words of this module
     },
 )
 EXCEPTIONS = Listing(
