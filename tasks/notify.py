@@ -29,6 +29,7 @@ def _tell_prefect(news: Sequence[Notice]) -> bool:
 
 
 def _send_due(store: Store, settings: Settings) -> dict[str, int]:
+    """Tell each address what is new to it; within a flow run, Prefect too. Returns how much each was told."""
     return notifying.send_due(store, settings, also={"prefect": _tell_prefect} if FlowRunContext.get() is not None else None)
 
 

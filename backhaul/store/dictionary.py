@@ -50,7 +50,7 @@ PURPOSES = {
 }
 """What a row of each table is."""
 
-_COLUMN = re.compile(r"(?:^|[ .])(?P<name>[a-z0-9_]+),?  -- (?P<meaning>.+)$")
+_COLUMN = re.compile(r"(?:^|[ .])(?P<name>[a-z0-9_]{1,63}),?  -- (?P<meaning>.{1,400})$")
 _SAME_AS = {"recon_open": "recon_returns"}  # it has the same columns
 
 

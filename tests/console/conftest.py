@@ -139,9 +139,9 @@ class serving:  # noqa: N801 - used as a function is
         self._thread.join(20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The machine's Chromium, without a screen."""
+    """The machine's Chromium, without a screen. Playwright runs an event loop in this thread, so that it ends with its tests."""
     found = next((path for path in map(shutil.which, BROWSERS) if path), None)
     if found is None:
         pytest.fail("no Chromium is on the PATH: run 'apt-get install -y chromium' (make test does, as root), or install Google Chrome")

@@ -40,13 +40,18 @@ RECON_RETURNS = [
     "stage",
     "age_days",
     "value_at_risk",
+    "tracking_number",
+    "received_at",
+    "processed_at",
+    "refund",
+    "waits_for",
 ]
 
 
 def documented_columns(view: str) -> list[str]:
     page = (ROOT / "docs/views.md").read_text(encoding="utf-8")
     section = page.split(f"\n## {view}\n", 1)[1].split("\n## ", 1)[0]
-    table = section.split("| column | meaning |", 1)[1]
+    table = section.split("| column | meaning |", 1)[1].split("\n\n", 1)[0]
     return [name for row in re.findall(r"^\| ([a-z0-9_, ]+) \|", table, re.M) for name in row.split(", ")]
 
 

@@ -35,6 +35,7 @@ def test_what_is_checked_of_a_masonhub_merchant(healthy, findings):
         "sync.age",
         "reasons",
         "circuits",
+        "pauses",
         "secret.loop.api_key",
         "secret.loop.webhook_secret",
         "loop.key_length",

@@ -48,13 +48,13 @@ def test_an_empty_database_is_told_to_be_upgraded_and_stays_empty(place, finding
 def test_an_older_schema_is_told_to_be_upgraded(healthy, findings):
     store = Store(healthy.store_url)
     with store.write() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     store.close()
 
     found = findings(healthy)
 
     assert failed(found) == {"store.schema"}
-    assert "at schema 0000" in found["store.schema"].what and "backhaul db upgrade" in found["store.schema"].remedy
+    assert "at schema 0001" in found["store.schema"].what and "backhaul db upgrade" in found["store.schema"].remedy
 
 
 def test_a_database_that_takes_no_writes_fails(place, run, findings, postgres_url):
