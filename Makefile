@@ -75,7 +75,8 @@ screenshots: install browser ## Draw the pictures of the console for the README,
 
 browser: # a Chromium for the console's tests, where it can be had
 	@command -v chromium chromium-browser google-chrome >/dev/null || \
-		{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get install -y -q chromium >/dev/null; } || \
+		{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+			{ apt-get install -y -q chromium || { apt-get update -q && apt-get install -y -q chromium; }; } >/dev/null 2>&1; } || \
 		echo "No Chromium: the console's browser tests will fail. Install one: sudo apt-get install -y chromium" >&2
 
 console: install ## Open the desk in a browser, on http://127.0.0.1:8788
