@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,6 +16,7 @@ from backhaul.calendars import known_region
 from backhaul.connectors.loop.settings import LoopSettings
 from backhaul.connectors.registry import WAREHOUSES
 from backhaul.connectors.settings import Section
+from backhaul.connectors.text import shield
 from backhaul.connectors.vendor import Account
 from backhaul.domain.business_days import SERVICE_STEPS
 from backhaul.domain.guards import Limits
@@ -205,7 +206,8 @@ def load(path: str | Path | None = None) -> Settings:
 def _read(path: str | Path | None) -> tuple[Path, dict[str, Any]]:
     file = config_path(path)
     try:
-        return file, tomllib.loads(file.read_text(encoding="utf-8"))
+        raw = tomllib.loads(file.read_text(encoding="utf-8"))
+        shield(_held_by_environment(raw))  # a vendor may say any of them, not only those that a run needs
     except FileNotFoundError:
         raise ConfigError(f"{file}: no such file; 'backhaul init' writes one, --config or BACKHAUL_CONFIG names another") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -214,6 +216,16 @@ def _read(path: str | Path | None) -> tuple[Path, dict[str, Any]]:
         raise ConfigError(f"{file}: not valid TOML: it is nested too deep") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: not valid TOML: {error}") from None
+    return file, raw
+
+
+def _held_by_environment(value: Any) -> Iterator[str]:
+    """The secrets behind the `env:` references, at any depth, that are set."""
+    if isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _held_by_environment(one)
+    elif isinstance(value, str) and value.startswith("env:"):
+        yield os.environ.get(value.removeprefix("env:"), "")
 
 
 def load_fleet(path: str | Path | None = None) -> tuple[Settings, dict[str, str]]:

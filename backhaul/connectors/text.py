@@ -202,6 +202,8 @@ def _numbered(tokens: Sequence[str], place: int) -> int:
             break
         if length == 0 and _is_date(bare):
             return 0
+        if length and _addressed(tokens, place + length):
+            break  # the next number is a house's
         length += 1
         digits += sum(char.isdigit() for char in bare)
     return length if digits >= 5 else 0

@@ -246,6 +246,12 @@ def test_no_personal_data_passes_the_door(source):
         assert json.loads(batch.bodies[0])["line_items"][0]["sku"] == "2039473-Y" or "closed" in name
 
 
+def test_what_is_no_outcome_does_not_pass_with_the_outcomes():
+    batch = of(listed(was_processed=False, outcomes_processed_at={"customer_name": "Canarina", "refund_processed": None}))
+    assert "Canarina" not in batch.bodies[0] and "refund_processed" in batch.bodies[0]
+    assert row(batch)["is_paid"] is False
+
+
 def test_frames_have_exactly_the_declared_columns_types_and_no_nan():
     for batch in (of(*json.loads(LIST.read_bytes())["returns"]), of(), of(listed(line_items=[]))):
         for frame, table in ((batch.returns, RETURNS), (batch.lines, RETURN_LINES)):

@@ -254,6 +254,12 @@ def test_a_time_that_does_not_parse_is_named():
     assert row["as_of"] is None and row["unparsed_times"] == "updated_at"
 
 
+def test_a_text_among_the_counts_is_not_kept_and_its_record_is_quarantined_all_the_same():
+    batch = of(record({"available": 1, "customer_name": "Canarina", "damaged": "2"}))
+    assert "Canarina" not in batch.bodies[0] and '"damaged":"2"' in batch.bodies[0]
+    assert "receiving_details.customer_name.quantity" in batch.receipts.to_string() + batch.lines.to_string()
+
+
 def test_no_personal_data_passes_the_door():
     body = record({"available": [{"notes": "call Dana", "quantity": 1}]}, return_notes="from Dana")
     body |= {"customer_address_name": "Dana Example", "customer_address_city": "New York", "notes": "Dana", "customer_instructions": "Dana"}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backhaul import config
 from backhaul.connectors import text
 from backhaul.connectors.envelopes import complaint
 from backhaul.connectors.text import GONE, WORDS_LIMIT, kept, mended, plain, words
@@ -79,6 +81,7 @@ def test_what_is_no_json_stays_none(body: bytes) -> None:
         ("Write to <sam.shopper@example.com>!", "Write to [e-mail]"),
         ("call +1 (555) 000-0000 now", "call [number] now"),
         ("zip 43215", "zip [number]"),
+        ("phone +15550001111, 1 Example Street; refused", "phone [number] [address] refused"),
         ("Ship to 1 Example Street, Columbus", "Ship to [address] Columbus"),
         ("An Musterstra\N{LATIN SMALL LETTER SHARP S}e 12 in Berlin", "An [address] in Berlin"),
         ("name: Sam Shopper, refused", "[personal] refused"),
@@ -104,6 +107,20 @@ def test_no_secret_comes_through_however_it_is_spelled(secret: str) -> None:
         assert found is not None and (found.message, found.code) == ("no [secret] here", "[secret]")
     for cut in range(text._LOOKED_AT - len(secret), text._LOOKED_AT):
         assert "s3cret" not in words("x " * (cut // 2) + secret + " tail", limit=10_000)
+
+
+def test_a_vendor_that_says_a_key_which_no_run_has_used_yet_does_not_get_it_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "_secrets", set())
+    monkeypatch.setenv("INVENTED_WEBHOOK_SECRET", "an-invented-secret-of-a-test")
+    file = tmp_path / "backhaul.toml"
+    file.write_text(
+        '[merchants.acme]\nwarehouse = "masonhub"\n'
+        '[merchants.acme.loop]\nbase_url = "https://loop.example.com"\napi_key = "env:INVENTED_KEY"\n'
+        'webhook_secret = ["env:NOT_SET", "env:INVENTED_WEBHOOK_SECRET"]\n'
+        '[merchants.acme.masonhub]\nbase_url = "https://app.example.com/x"\ntoken = "env:INVENTED_TOKEN"\n'
+    )
+    config.load(file)
+    assert words("signed with an-invented-secret-of-a-test") == "signed with [secret]"
 
 
 def test_of_a_record_that_cannot_be_read_no_text_is_kept_that_a_person_may_have_written(secret: str) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 import msgspec
 
+from backhaul.connectors import parse
 from backhaul.connectors.parse import Scalar
+from backhaul.connectors.text import GONE
 
 
 class PhpDate(msgspec.Struct, omit_defaults=True, gc=False):
@@ -76,6 +78,10 @@ class LineWire(msgspec.Struct, omit_defaults=True, gc=False):
     returned_at: Scalar | msgspec.UnsetType = msgspec.UNSET
 
 
+def _may_be_time(value: PhpDate | Scalar) -> bool:
+    return type(value) is not str or parse.time(value) is not parse.UNPARSED
+
+
 class ReturnWire(msgspec.Struct, omit_defaults=True, gc=False):
     """One return, from the list, the details or a webhook."""
 
@@ -109,6 +115,15 @@ class ReturnWire(msgspec.Struct, omit_defaults=True, gc=False):
     exchanges: list[ExchangeWire] | Scalar = None
     presentment: PresentmentWire | list[PresentmentWire] | Scalar = None
     line_items: list[LineWire] | None = None
+
+    def __post_init__(self) -> None:
+        """The map of outcomes is open, so that it could hold anything: a text in it that is no time is not kept."""
+        if type(self.outcomes_processed_at) is dict:
+            self.outcomes_processed_at = {
+                name: at if _may_be_time(at) else GONE
+                for name, at in self.outcomes_processed_at.items()
+                if _may_be_time(at) or name.endswith("_processed")
+            }
 
 
 class PageWire(msgspec.Struct):

@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 
+from backhaul.connectors import parse
 from backhaul.connectors.parse import Scalar
+from backhaul.connectors.text import GONE
 
 
 class DetailWire(msgspec.Struct, omit_defaults=True, gc=False):
@@ -31,6 +33,14 @@ class LineWire(msgspec.Struct, omit_defaults=True, gc=False):
     return_reason_code: Scalar = None
     not_on_original_rma: Scalar = None
     receiving_details: Details = None
+
+    def __post_init__(self) -> None:
+        """The map of conditions is open, so that it could hold anything: a text in it that is no number is not kept."""
+        if type(self.receiving_details) is dict:
+            self.receiving_details = {
+                word: GONE if type(units) is str and type(parse.count(units)) is not int else units
+                for word, units in self.receiving_details.items()
+            }
 
 
 class RmaWire(msgspec.Struct, omit_defaults=True, gc=False):
