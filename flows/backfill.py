@@ -13,6 +13,7 @@ from backhaul.pipeline import backfilling
 from backhaul.pipeline.pulling import what_came_since
 from backhaul.pipeline.reconciling import RunSummary
 from backhaul.pipeline.session import Session, utc_now
+from backhaul.store.windows import Scope
 from flows.recorded import recorded_run
 from flows.sync import SHOWS_OUR_ACTS, pull_returns
 from tasks.actions import decide_returns, deliver_due, publish_summary
@@ -49,7 +50,7 @@ def backfill(
         trigger: What started this run, for the run history.
     """
     whole = asked_range(start, end)
-    scope = backfilling.scope_of(merchant, whole, act)
+    scope = Scope.of_backfill(merchant, whole, acts=act)
     with recorded_run("backfill", merchant, config=config, trigger=trigger) as session:
         if not is_share:
             lay_out_windows(session, scope, force)

@@ -59,7 +59,7 @@ def _progress(session: Session, scope: Scope) -> Iterator[_Teller]:
         yield _Teller(None)
         return
     key = f"{scope.purpose}-{scope.merchant}".replace("_", "-")
-    yield _Teller(create_progress_artifact(0.0, key, backfilling.shown(scope.whole)))  # type: ignore[arg-type]
+    yield _Teller(create_progress_artifact(0.0, key, str(scope.whole)))  # type: ignore[arg-type]
 
 
 def _call_workers_in(session: Session, count: int, parameters: dict[str, Any]) -> list[UUID]:

@@ -17,7 +17,6 @@ from backhaul.cli.running import Done, report_failures, run_each, run_round
 from backhaul.connectors.loop.endpoints import RETURNS
 from backhaul.domain.windows import parse_range
 from backhaul.errors import ConfigError, StoreError
-from backhaul.pipeline import backfilling
 from backhaul.pipeline.session import check_secrets, utc_now
 from backhaul.store import windows
 from backhaul.store.engine import Store
@@ -48,7 +47,7 @@ def backfill(
         whole = parse_range(start, end, utc_now())
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    scope = backfilling.scope_of(merchant, whole, act)
+    scope = Scope.of_backfill(merchant, whole, acts=act)
     say(_what_it_does(merchant, scope, act), is_error=True)
     store = Store(chosen.store_url()).ready()
     try:
@@ -59,7 +58,7 @@ def backfill(
             standing = windows.standing(connection, scope)
     finally:
         store.close()
-    rows = [{"window": backfilling.shown(window), "error": error} for window, error in standing.failed]
+    rows = [{"window": str(window), "error": error} for window, error in standing.failed]
     if as_json:
         print_json([{"merchant": merchant, "error": done[0].error, "counts": done[0].counts, "windows_failed": rows}])
     else:
@@ -68,7 +67,7 @@ def backfill(
 
 
 def _what_it_does(merchant: str, scope: Scope, act: bool) -> str:
-    span = backfilling.shown(scope.whole)
+    span = str(scope.whole)
     if act:
         return f"Backfill of {merchant}, {span}: it creates RMAs and sends decisions (--act)."
     return f"Backfill of {merchant}, {span}: it reads and records only; no RMA is created and no decision sent (--act does that)."

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, Self
-
-import pandas as pd
+from typing import TYPE_CHECKING, Protocol, Self
 
 from backhaul.domain.rma import RmaDraft
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)

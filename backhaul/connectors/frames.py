@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from types import NoneType
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from backhaul.connectors.base import ReceiptBatch
 from backhaul.connectors.parse import UNPARSED, Scalar, Unparsed
 from backhaul.domain.schema import RECEIPT_LINES, RECEIPTS, Frame
+
+if TYPE_CHECKING:  # pandas costs a third of a second; only what makes frames imports it
+    import pandas as pd
 
 Columns = dict[str, list[Any]]
 _TEXTS = {str, NoneType}
@@ -57,6 +58,8 @@ def parsed(values: Sequence[Scalar], parser: Callable[[Scalar], Any]) -> list[An
 
 def frame(table: Frame, columns: Columns) -> pd.DataFrame:
     """The columns as a frame of `table`, in its order, dtype object, None where absent."""
+    import pandas as pd
+
     return pd.DataFrame({name: columns[name] for name in table.all_columns}, dtype=object)
 
 
@@ -72,6 +75,8 @@ def picked(records: Sequence[Any], field: str) -> list[Any]:
 
 def joined(batches: Sequence[ReceiptBatch]) -> ReceiptBatch:
     """Several batches as one; none are an empty one."""
+    import pandas as pd
+
     return ReceiptBatch(
         pd.concat([empty(RECEIPTS), *(batch.receipts for batch in batches)], ignore_index=True),
         pd.concat([empty(RECEIPT_LINES), *(batch.lines for batch in batches)], ignore_index=True),

@@ -30,6 +30,11 @@ class Window:
         if self.end <= self.start:
             raise ValueError(f"a window must end after it starts: {self.start.isoformat()} to {self.end.isoformat()}")
 
+    def __str__(self) -> str:
+        """For people: days where it has whole ones."""
+        is_whole = all(bound.time().isoformat() == "00:00:00" for bound in (self.start, self.end))
+        return " to ".join(bound.strftime("%Y-%m-%d" if is_whole else "%Y-%m-%dT%H:%M:%SZ") for bound in (self.start, self.end))
+
 
 def split(start: datetime, end: datetime, max_span: timedelta) -> list[Window]:
     """Cut `[start, end)` into windows of at most `max_span`, in order, without gap or overlap.

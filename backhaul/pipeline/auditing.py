@@ -18,7 +18,7 @@ from backhaul.connectors.base import ReturnBatch
 from backhaul.domain.windows import Window
 from backhaul.domain.words import ExceptionKind
 from backhaul.pipeline import intake, receiving
-from backhaul.pipeline.backfilling import Proof, shown
+from backhaul.pipeline.backfilling import Proof
 from backhaul.pipeline.intake import Intake
 from backhaul.pipeline.session import Session
 from backhaul.store.deliveries import announced_before
@@ -157,7 +157,7 @@ def _keep_gaps(session: Session, source: str, window: Window, gaps: dict[str, st
     with session.write() as tx:
         for key, why in gaps.items():
             return_id = None if source == "window" else key
-            raise_exception(tx, ExceptionKind.AUDIT_GAP, f"{source}:{key}", f"{why} ({shown(window)})", return_id)
+            raise_exception(tx, ExceptionKind.AUDIT_GAP, f"{source}:{key}", f"{why} ({window})", return_id)
         for subject in over:
             resolve_exception(tx, ExceptionKind.AUDIT_GAP, subject)
 

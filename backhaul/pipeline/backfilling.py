@@ -52,11 +52,6 @@ class StoppedError(BackhaulError):
     """The run was told to stop between two batches; what it has stored stays, its window is left to the next run."""
 
 
-def scope_of(merchant: str, whole: Window, acts: bool) -> Scope:
-    """The windows of a backfill. One that acts has its own: what was only read and recorded has not been acted on."""
-    return Scope(merchant, "backfill_act" if acts else "backfill", whole)
-
-
 def cut(whole: Window, span: timedelta = SPAN) -> list[Window]:
     """The range in windows of at most `span` on a fixed grid, in order, without gap or overlap."""
     pieces: list[Window] = []
@@ -221,15 +216,9 @@ def conclude(session: Session, standing: Standing) -> None:
     session.run.add("windows_completed", standing.states[windows.COMPLETED])
     session.run.add("windows_failed", len(standing.failed))
     if standing.failed:
-        named = "; ".join(f"{shown(window)}: {error}" for window, error in standing.failed[:5])
+        named = "; ".join(f"{window}: {error}" for window, error in standing.failed[:5])
         more = f"; and {len(standing.failed) - 5} more" if len(standing.failed) > 5 else ""
         raise WindowsFailedError(
             f"{session.merchant}: {len(standing.failed)} of {standing.total} windows failed ({named}{more}); "
             "all others are done, and the same command again does only these"
         )
-
-
-def shown(window: Window) -> str:
-    """A window for people: days where it has whole ones."""
-    is_whole = all(bound.time().isoformat() == "00:00:00" for bound in (window.start, window.end))
-    return " to ".join(bound.strftime("%Y-%m-%d" if is_whole else "%Y-%m-%dT%H:%M:%SZ") for bound in (window.start, window.end))

@@ -30,6 +30,11 @@ class Scope:
     purpose: str
     whole: Window
 
+    @classmethod
+    def of_backfill(cls, merchant: str, whole: Window, *, acts: bool) -> Scope:
+        """The windows of a backfill. One that acts has its own: what was only read and recorded has not been acted on."""
+        return cls(merchant, "backfill_act" if acts else "backfill", whole)
+
     @property
     def rows(self) -> sa.ColumnElement[bool]:
         """The rows of the table that lie inside."""

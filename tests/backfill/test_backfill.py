@@ -26,6 +26,7 @@ from backhaul.sandbox.loop.wire import list_record
 from backhaul.store import windows
 from backhaul.store.transaction import Transaction
 from backhaul.store.whereabouts import Difference, differences
+from backhaul.store.windows import Scope
 from flows.backfill import asked_range, backfill
 from flows.sync import sync
 from tests.backfill.conftest import MERCHANT, Line
@@ -91,7 +92,7 @@ def test_a_failing_window_stops_no_other_is_named_and_is_all_that_a_rerun_does(s
     line.world.faults.add(Fault(target="loop.list", kind="400", times=None, record=f"{bad.start:%Y-%m-%dT00:00:00.000Z}&to="[:10]))
     with pytest.raises(WindowsFailedError) as failure:
         _run(line)
-    assert backfilling.shown(bad) in str(failure.value) and "answered 400" in str(failure.value)
+    assert str(bad) in str(failure.value) and "answered 400" in str(failure.value)
     states = dict(line.rows("SELECT state, count(*) FROM windows GROUP BY state"))
     assert states["completed"] >= 4 and 1 <= states["failed"] <= 2  # the one before ends where the bad one starts
     line.world.faults.clear()
@@ -170,7 +171,7 @@ def test_a_database_that_goes_away_mid_window_fails_windows_by_name_and_a_rerun_
 
     whole = asked_range(*line.days(40))
     with line.session() as session:
-        scope = backfilling.scope_of(MERCHANT, whole, acts=False)
+        scope = Scope.of_backfill(MERCHANT, whole, acts=False)
         backfilling.lay_out(session, scope, is_forced=False)
         standing = backfilling.Work(session, scope, cut_off, 3).through()
     assert all("the store cannot be used" in error for _, error in standing.failed)
@@ -226,7 +227,7 @@ def _by(connection: sa.Connection, run_id: str, seconds: int = 0) -> Transaction
 
 def _one_window(connection: sa.Connection) -> tuple[windows.Scope, Window]:
     whole = asked_range("2026-05-04", "2026-05-11")
-    scope = backfilling.scope_of(MERCHANT, whole, acts=False)
+    scope = Scope.of_backfill(MERCHANT, whole, acts=False)
     windows.lay_out(_by(connection, "one"), scope, [whole], is_forced=False)
     return scope, whole
 
