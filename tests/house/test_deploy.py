@@ -29,7 +29,9 @@ def test_the_image_runs_as_nobody_in_particular_from_the_lock_that_runs_and_chec
     assert "HEALTHCHECK" not in {word for word, _ in words}
     installs = " ".join(rest for word, rest in words if word == "RUN")
     assert "--require-hashes -r requirements.lock" in installs and "requirements-dev" not in installs
-    assert all(rest.startswith("${BASE}") for word, rest in words if word == "FROM")  # so that a digest is given once
+    assert all(rest.startswith("${BASE}") for word, rest in words if word == "FROM")
+    (base,) = [rest for word, rest in words if word == "ARG"]
+    assert re.fullmatch(r"BASE=python:3\.11-slim@sha256:[0-9a-f]{64}", base)
 
 
 def test_the_unit_leaves_the_service_no_right_that_it_does_not_use() -> None:
