@@ -13,8 +13,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -23,8 +24,10 @@ from pathlib import Path
 import httpx
 
 from backhaul.sandbox import Sandbox, config_env, config_toml
+from backhaul.sandbox.core.faults import Fault
 from backhaul.sandbox.loop.hooks import payload, php_json, signature
 
+HUNG = ("hung-one", "hung-two")
 _STARTS_WITHIN = 60.0  # seconds
 
 
@@ -40,6 +43,29 @@ def measure(url: str, folder: Path, rate: int, seconds: float, probes: int) -> d
         "webhook to RMA p95": _percentile(quiet, 95),
         "webhook to RMA p95 under that load": _percentile(loaded, 95),
     }
+
+
+def measure_hung(url: str, folder: Path, probes: int) -> float:
+    """Webhook-to-RMA p95 in milliseconds of a merchant beside two whose vendors answer nothing, and whose events come as often."""
+    with Sandbox(seed=6, merchants=("acme", *HUNG)) as box, _service(box, url, folder) as address:
+        for merchant in HUNG:
+            box.world.subscribe(merchant, address)
+            box.world.faults.add(Fault(target="*", kind="hang", times=None, seconds=600, merchant=merchant))
+        stopping = threading.Event()
+        flooding = threading.Thread(target=_shop_at, args=(box, HUNG, stopping))
+        flooding.start()
+        try:
+            time.sleep(2)  # by now both are waited for
+            return _percentile(_to_rma(box, probes, pause=0.5), 95)
+        finally:
+            stopping.set()
+            flooding.join()
+
+
+def _shop_at(box: Sandbox, merchants: Sequence[str], stopping: threading.Event) -> None:
+    while not stopping.wait(0.5):
+        for merchant in merchants:
+            box.world.create_return(merchant)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ _LINGER = 0.05  # seconds; events that come together are one batch
 _PAUSE_AFTER_FAILURE = 5.0  # seconds
 _SLOT = 5.0  # seconds, after which a merchant's slot is another's
 _MOST = 128  # runs under way, the slow ones among them
+_GRACE = 10.0  # seconds for the runs under way when told to stop
 _DEADLINE = 0.75 * events.LEASE.total_seconds()  # of a run's calls to vendors; its events are claimed for that long and a little
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Dispatcher:
         self._at_once = at_once
         self._wake = wake or threading.Event()  # another process may hold the other end
         self._stopping = threading.Event()
+        self._called_off = threading.Event()
         self._under_way: dict[str, tuple[float, threading.Thread]] = {}  # since when
         self._served: dict[str, float] = {}  # when last
         self._not_before: dict[str, float] = {}
@@ -63,12 +65,17 @@ class Dispatcher:
         self._wake.set()
 
     def stop(self) -> None:
-        """Start no more runs, and wait for those under way; what they leave waits in the store."""
+        """Start no more runs, and wait for those under way; the slow ones begin no further call. What they leave waits in the store."""
         self._stopping.set()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=30)
-        for _, thread in list(self._under_way.values()):
+        give_up_at = time.monotonic() + _GRACE
+        under_way = [thread for _, thread in list(self._under_way.values())]
+        for thread in under_way:
+            thread.join(max(0.0, give_up_at - time.monotonic()))
+        self._called_off.set()
+        for thread in under_way:
             thread.join()
 
     @property
@@ -111,7 +118,7 @@ class Dispatcher:
     def _take_in(self, merchant: str) -> None:
         began = time.monotonic()
         try:
-            with within(_DEADLINE):
+            with within(_DEADLINE, called_off=self._called_off):
                 self._work(merchant)
             log.info("events taken in", extra={"fields": {"merchant": merchant, "seconds": round(time.monotonic() - began, 3)}})
         except BackhaulError as error:

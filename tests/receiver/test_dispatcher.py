@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from backhaul.connectors.deadline import left
 from backhaul.receiver import dispatcher
 from backhaul.receiver.dispatcher import Dispatcher
 from backhaul.store import events
@@ -111,3 +112,20 @@ def test_one_that_fails_pauses_and_the_others_go_on(store: Store) -> None:
     with dispatching(store, work, at_once=1):
         until(lambda: tried["calm"] == 5)
     assert tried["flood"] <= 2
+
+
+def test_when_told_to_stop_a_run_that_waits_for_a_hung_vendor_begins_no_further_call(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher, "_GRACE", 0.2)
+    begun = threading.Event()
+
+    def work(merchant: str) -> None:
+        while left() > 0:
+            begun.set()
+            time.sleep(0.01)
+
+    keep(store, "hung-1", 1)
+    with dispatching(store, work, at_once=1) as running:
+        assert begun.wait(60)
+        began = time.monotonic()
+        running.stop()
+    assert time.monotonic() - began < dispatcher._DEADLINE / 2
