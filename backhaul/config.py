@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError, create_model, model_validator
 
@@ -21,7 +22,8 @@ from backhaul.connectors.vendor import Account
 from backhaul.domain.business_days import SERVICE_STEPS
 from backhaul.domain.guards import Limits
 from backhaul.errors import ConfigError
-from backhaul.secret import SecretRef, resolve
+from backhaul.secret import SecretRef, SecretRefs, resolve
+from backhaul.urls import BaseUrl
 
 DEFAULT_PATH = "backhaul.toml"
 
@@ -111,6 +113,30 @@ class GuardSettings(Section):
         return Limits(self.processes_per_hour, self.value_per_hour, self.flag_share_per_day, self.value_of_one, self.hold_first)
 
 
+class ConsoleSettings(Section):
+    """How people sign in to the console, by OpenID Connect: with this section nobody else sees it, on whatever address it listens."""
+
+    url: BaseUrl  # where browsers reach it; TLS ends at a proxy
+    issuer: BaseUrl
+    client_id: str = Field(min_length=1)
+    client_secret: SecretRef
+    scope: str = "openid profile"
+    role_claim: str = "roles"  # of the id token; realm_access.roles is one within another
+    viewers: tuple[str, ...] = ()  # the claim's values that let read
+    operators: tuple[str, ...] = ()  # and act too, where the console runs with --operator
+    machine_token: SecretRefs = ()
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> ConsoleSettings:
+        if urlsplit(self.url).path:
+            raise ValueError("url has a path; the console has a host of its own")
+        if not self.viewers and not self.operators:
+            raise ValueError("viewers and operators are both empty: nobody could sign in")
+        if "openid" not in self.scope.split():
+            raise ValueError("scope has no 'openid', without which a provider says of nobody who they are")
+        return self
+
+
 if TYPE_CHECKING:
     _Sections = Section
 else:  # a section for each warehouse there is
@@ -167,6 +193,7 @@ class Settings(Section):
     store: StoreSettings = StoreSettings()
     retention: RetentionSettings = RetentionSettings()
     notify: NotifySettings = NotifySettings()
+    console: ConsoleSettings | None = None
     merchants: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")], MerchantSettings] = Field(default_factory=dict)
 
     def merchant(self, name: str) -> MerchantSettings:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from urllib.parse import parse_qs, urlsplit
 
@@ -110,7 +110,12 @@ class Acting:
     """The console's operator, with the secret of this process that its tokens are made of."""
 
     by: Operator
+    is_secure: bool = False  # browsers reach it by https
     _secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+
+    def on_behalf_of(self, name: str) -> Acting:
+        """The same for a person who has signed in."""
+        return replace(self, by=replace(self.by, name=name))
 
     def token(self, request: Request) -> str:
         """The token of the browser that asks; it is given a cookie to go with it (`remember`)."""
@@ -123,7 +128,7 @@ class Acting:
         """Give the browser the cookie that its token belongs to."""
         mark = getattr(request.state, "mark", None)
         if mark:
-            response.set_cookie(_COOKIE, mark, httponly=True, samesite="strict", path="/")
+            response.set_cookie(_COOKIE, mark, httponly=True, samesite="strict", path="/", secure=self.is_secure)
 
     def said(self, done: str) -> str:
         """What was just done, in words."""

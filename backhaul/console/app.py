@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from backhaul.console.desk import Desk, respond
+from backhaul.console.desk import Desk, acting_of, respond
 from backhaul.console.pages import data, lists, merchants, one_return, overview, runs, searching, trends
 from backhaul.errors import StoreError
 from backhaul.store.desk import BadFilterError
@@ -56,9 +57,13 @@ class _Guarded:
         await self._app(scope, receive, guarded)
 
 
-def make_app(desk: Desk, hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")) -> Starlette:
-    """The app. Only requests that name one of `hosts` are answered, so that no page of another site reads a console on loopback."""
+HOSTS = ("127.0.0.1", "localhost", "[::1]")
+
+
+def make_app(desk: Desk) -> Starlette:
+    """The app. Only requests that name this machine, or the config's address, are answered, so that no page of another site reads it."""
     routes = [
+        Route("/healthz", _alive),
         Route("/", overview.overview),
         Route("/search", searching.find),
         *(Route(path, lists.endpoint(path)) for path in lists.LISTS),
@@ -70,12 +75,30 @@ def make_app(desk: Desk, hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[:
         Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
     ]
     if desk.operator is not None:
-        routes.append(Route("/acts/{act}", desk.operator.answer, methods=["GET", "POST"]))
+        routes.append(Route("/acts/{act}", _act, methods=["GET", "POST"]))
     handlers: dict[Any, Any] = {HTTPException: _refused, BadFilterError: _bad_filter, StoreError: _store_down, Exception: _broken}
-    middleware = [Middleware(_Guarded), Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))]
+    middleware = [Middleware(_Guarded)]
+    hosts = list(HOSTS)
+    if desk.sign_in is not None:
+        routes += desk.sign_in.routes()
+        middleware += desk.sign_in.middleware()
+        hosts.append(urlsplit(desk.sign_in.settings.url).hostname or "")
+    middleware.insert(1, Middleware(TrustedHostMiddleware, allowed_hosts=hosts))
     app = Starlette(routes=routes, exception_handlers=handlers, middleware=middleware)
     app.state.desk = desk
     return app
+
+
+def _alive(request: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+async def _act(request: Request) -> Response:
+    acting = acting_of(request)
+    if acting is None:
+        raise HTTPException(403, "Only an operator may do this; your role is to read.")
+    answer: Response = await acting.answer(request)
+    return answer
 
 
 def _refused(request: Request, error: Exception) -> Response:

@@ -54,19 +54,43 @@ def tone(word: str | None) -> tuple[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who has signed in: a person by their login, or a machine."""
+
+    name: str
+    is_operator: bool = False
+    is_person: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
-    """The parts of the console. `operator` is None while it only reads."""
+    """The parts of the console. `operator` is None while it only reads, `sign_in` while it asks nobody who they are."""
 
     settings: Settings
     store: Store
     clock: Any
     operator: Any = None
+    sign_in: Any = None
 
 
 def desk_of(request: Request) -> Desk:
     """The desk that a request is for."""
     desk: Desk = request.app.state.desk
     return desk
+
+
+def visitor_of(request: Request) -> Visitor | None:
+    """Who has signed in; None for a stranger, and where nobody is asked."""
+    return getattr(request.state, "visitor", None)
+
+
+def acting_of(request: Request) -> Any:
+    """What the one who asks may do, in their own name; None for those who only read."""
+    desk = desk_of(request)
+    if desk.operator is None or desk.sign_in is None:
+        return desk.operator
+    visitor = visitor_of(request)
+    return desk.operator.on_behalf_of(visitor.name) if visitor and visitor.is_operator else None
 
 
 def _environment() -> Environment:
@@ -111,6 +135,7 @@ def when(now: datetime) -> Any:
 def respond(request: Request, template: str, status: int = 200, **values: Any) -> Response:
     """A page. `title` is its heading; what the frame needs is added here."""
     desk = desk_of(request)
+    acting, visitor = acting_of(request), visitor_of(request)
     now = desk.clock()
     query = request.query_params
     frame = {
@@ -119,14 +144,16 @@ def respond(request: Request, template: str, status: int = 200, **values: Any) -
         "when": when(now),
         "q": query.get("q", "") if request.url.path == "/search" else "",
         "merchants": sorted(desk.settings.merchants),
-        "is_operator": desk.operator is not None,
-        "token": desk.operator.token(request) if desk.operator is not None else "",
-        "said": desk.operator.said(query.get("done", "")) if desk.operator is not None else "",
+        "is_operator": acting is not None,
+        "token": acting.token(request) if acting is not None else "",
+        "said": acting.said(query.get("done", "")) if acting is not None else "",
+        "visitor": visitor,
+        "may_read": desk.sign_in is None or visitor is not None,
         "link": lambda **changes: with_changes(request, **changes),
     }
     response = HTMLResponse(_TEMPLATES.get_template(template).render(frame | values), status_code=status)
-    if desk.operator is not None:
-        desk.operator.remember(request, response)
+    if acting is not None:
+        acting.remember(request, response)
     return response
 
 

@@ -24,10 +24,16 @@ def make_desk(settings: Settings, *, is_operator: bool = False, name: str | None
         current = head = ""
     if current != head:
         raise StoreError(f"the store is at schema {current or 'none'}, this program needs {head}; run 'backhaul db upgrade'")
+    sign_in = None
+    if settings.console is not None:
+        from backhaul.console.signing_in import make_sign_in  # authlib comes with it, which a console on loopback does without
+
+        sign_in = make_sign_in(settings.console, utc_now)
     if not is_operator:
-        return Desk(settings, store, utc_now)
+        return Desk(settings, store, utc_now, sign_in=sign_in)
     from backhaul.console.acts import Acting  # the vendors' clients come with it, which a console that reads does without
     from backhaul.pipeline.acting import Operator, login
 
     writer = Store(settings.store_url())
-    return Desk(settings, store, utc_now, Acting(Operator(writer, name or login())))
+    acting = Acting(Operator(writer, name or login()), is_secure=sign_in is not None)
+    return Desk(settings, store, utc_now, acting, sign_in)

@@ -206,9 +206,9 @@ def test_a_store_of_an_older_version_is_told_before_anything_is_served(world: Wo
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "desk.example"])
-def test_nobody_else_reaches_a_console_that_asks_nobody_who_they_are(host: str) -> None:
+def test_nobody_else_reaches_a_console_that_asks_nobody_who_they_are(sqlite_world: World, host: str) -> None:
     with pytest.raises(ConfigError, match="loopback only"):
-        refuse_strangers(host)
+        refuse_strangers(host, sqlite_world.desk.settings)
 
 
 def test_trends_count_what_the_store_holds(world: World) -> None:
