@@ -14,7 +14,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || keys.open) return;
   if (isGoing && places[event.key]) { location.assign(places[event.key]); return; }
   isGoing = event.key === "g";
-  if (event.key === "/") { event.preventDefault(); document.querySelector(".find input").select(); }
+  if (event.key === "/") { event.preventDefault(); document.querySelector(".find input")?.select(); }
   else if (event.key === "?") keys.showModal();
   else if (event.key === "j" || event.key === "k") move(event.key === "j" ? 1 : -1);
 });
