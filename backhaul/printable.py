@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 _PLAIN_NUMBER = re.compile(r"[+-]?\d{1,40}(?:\.\d{1,40})?", re.ASCII)
@@ -36,9 +38,18 @@ def lines(text: str) -> str:
     return "\n".join(map(line, text.split("\n")))
 
 
-def as_json(value: Any, default: Any = None) -> str:
-    """One JSON document with every letter in it readable, and what is not printable escaped."""
-    written = json.dumps(value, default=default, ensure_ascii=False, indent=2)
+def plain(value: Any) -> Any:
+    """A value as JSON has it: times as ISO text, amounts as text, so that none is rounded."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else value
+
+
+def as_json(value: Any, indent: int | None = 2) -> str:
+    """One JSON document with every letter in it readable, and what is not printable escaped; on one line without `indent`."""
+    written = json.dumps(value, default=plain, ensure_ascii=False, indent=indent)
+    if written.isprintable():
+        return written
     return "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1].replace("\x7f", "\\u007f") for one in written)
 
 

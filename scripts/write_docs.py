@@ -52,6 +52,22 @@ def tables_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+_TAKEN_AWAY = """## Take one away
+
+```sh
+backhaul export recon_returns > returns.csv
+backhaul export recon_discrepancies --where merchant=acme --where kind=damaged --format jsonl --out damaged.jsonl
+backhaul export recon_cycle_times --where 'created_at>=2026-11-01' --where 'created_at<2026-12-01' --format parquet --out november.parquet
+```
+
+`--where` takes a column of the view, one of `=` `!=` `>` `>=` `<` `<=`, and a value; several must all hold. `'processed_at='` asks for
+rows that have none, `'processed_at!='` for those that have one. A day is its midnight in UTC. Rows come in no order, from one snapshot,
+and are never held in memory: a million take no more of it than a thousand. CSV writes an apostrophe before text that a spreadsheet would
+take for a formula. Amounts are exact (text in JSON, decimals in Parquet), times ISO in UTC, `reasons` JSON. `--out` writes for its owner
+only, and takes the place of what is there once it is whole. Parquet needs `pip install 'backhaul[parquet]'`. On SQLite a long export
+keeps the write-ahead log from shrinking until it ends; nobody waits for it."""
+
+
 def views_page() -> str:
     """Every public view with its columns, and what the stages mean."""
     lines = [
@@ -67,7 +83,7 @@ def views_page() -> str:
         "that SQLite has no types of its own for times (ISO text, UTC) and JSON (text). Money is in the currency of the row, in major"
     ]
     lines += ["units; it is never summed over currencies. A row is always within one `merchant`; join on `merchant` and `return_id`."]
-    lines += ["PostgreSQL has these words as comments."]
+    lines += ["PostgreSQL has these words as comments.", "", _TAKEN_AWAY]
     for name in VIEWS:
         described = dictionary.view(name)
         lines += ["", f"## {name}", described.purpose, "", "| column | meaning |", "|---|---|"]

@@ -9,7 +9,7 @@ from backhaul.cli.output import complain
 from backhaul.errors import BackhaulError, ConfigError
 
 # Each module adds its commands to `app`.
-from backhaul.cli import acting, archiving, backfilling, beginning, braking, consoling, database, importing  # noqa: F401  isort: skip
+from backhaul.cli import acting, archiving, backfilling, beginning, braking, consoling, database, exporting, importing  # noqa: F401  isort: skip
 from backhaul.cli import looking, notifying, sandboxing, serving, setting_up  # noqa: F401  isort: skip
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import IO, Any
 
 import typer
 from rich.console import Console
@@ -16,13 +16,6 @@ from rich.table import Table
 from backhaul import printable
 
 _PIPED_WIDTH = 220  # a pipe or a file has no width of its own
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON has it: times as ISO text, amounts as text, so that none is rounded."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value) if isinstance(value, Decimal) else value
 
 
 def say(text: str = "", *, is_error: bool = False) -> None:
@@ -37,7 +30,12 @@ def complain(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
-    typer.echo(printable.as_json(value, plain))
+    typer.echo(printable.as_json(value))
+
+
+def standard_output() -> IO[bytes]:
+    """Standard output, for a file's content in a pipe."""
+    return sys.stdout.buffer
 
 
 def print_rows(

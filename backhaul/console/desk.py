@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -18,7 +15,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
-from backhaul import __version__, printable
+from backhaul import __version__, printable, table_files
 from backhaul.config import Settings
 from backhaul.domain import plainly
 from backhaul.domain.story import decided
@@ -112,7 +109,7 @@ def _environment() -> Environment:
 
 def _shown(value: Any) -> str:
     """A vendor's text with whatever is not printable written as its escape; what is no text as JSON."""
-    return printable.line(value if isinstance(value, str) else json.dumps(value, default=plain, ensure_ascii=False))
+    return printable.line(value if isinstance(value, str) else json.dumps(value, default=printable.plain, ensure_ascii=False))
 
 
 _TEMPLATES = _environment()
@@ -164,45 +161,13 @@ def with_changes(request: Request, **changes: Any) -> str:
     return f"{request.url.path}?{urlencode(parameters)}" if parameters else request.url.path
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON has it: times as ISO text, amounts as text, so that none is rounded."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value) if isinstance(value, Decimal) else value
-
-
 def as_file(request: Request, name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Response | None:
     """The rows as `?format=` asks for them, row by row; None where it asks for a page."""
     kind = request.query_params.get("format")
     if kind == "json":
-        return StreamingResponse(_json(rows), media_type="application/json")
+        return StreamingResponse(table_files.json_array(rows), media_type="application/json")
     if kind == "csv":
         told = {"content-disposition": f'attachment; filename="{name}.csv"'}
-        return StreamingResponse(_csv(columns, rows), media_type="text/csv; charset=utf-8", headers=told)
+        values = ([row[name] for name in columns] for row in rows)
+        return StreamingResponse(table_files.csv_text(columns, values), media_type="text/csv; charset=utf-8", headers=told)
     return None
-
-
-def _json(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    start = "["
-    for row in rows:
-        yield start + "\n" + printable.as_json(dict(row), plain)
-        start = ","
-    yield "[]\n" if start == "[" else "\n]\n"
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Lines of a CSV file that a spreadsheet may open: no vendor's text becomes a formula."""
-    held = io.StringIO()
-    writer = csv.writer(held)
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([printable.csv_cell(_flat(row[name])) for name in columns])
-        if held.tell() > 1 << 16:
-            yield held.getvalue()
-            held.seek(0)
-            held.truncate()
-    yield held.getvalue()
-
-
-def _flat(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else plain(value)

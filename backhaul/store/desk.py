@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,11 +23,13 @@ from backhaul.store.types import time_text
 
 COUNTED = 10_000  # more rows than this are "more than 10,000"
 _APART = "|"
+_CENT = Decimal("0.01")
+_TOO_MUCH = 10**15  # what a database could not compare any more
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a list. `kind`: text, time, money, count or json."""
+    """A column of a list. `kind`: text, time, money, count, number, flag or json."""
 
     name: str
     kind: str = "text"
@@ -282,7 +285,7 @@ def _filtered(listing: Listing, chosen: Mapping[str, str], dialect: str) -> tupl
     for name, condition in listing.filters.items():
         text = chosen.get(name)
         if text and name not in conditions:
-            values[name] = _bound(name, listing.kinds.get(name, "text"), text, dialect)
+            values[name] = bound(name, listing.kinds.get(name, "text"), text, dialect)
             conditions[name] = condition
     return conditions, values
 
@@ -297,31 +300,33 @@ def _count(connection: sa.Connection, listing: Listing, conditions: Mapping[str,
     return int(connection.execute(sa.text(f"SELECT count(*) FROM ({some}) counted"), dict(values)).scalar_one())  # noqa: S608
 
 
-def _bound(name: str, kind: str, text: str, dialect: str) -> Any:
-    """A parameter's text as its column compares it."""
-    with suppress(ValueError, InvalidOperation):
+def bound(name: str, kind: str, text: str, dialect: str) -> Any:
+    """A parameter's text as its column compares it. Raises BadFilterError."""
+    with suppress(ValueError, ArithmeticError):
         if kind == "time":
             moment = datetime.fromisoformat(text)
             moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
             return time_text(moment) if dialect == "sqlite" else moment
-        if kind == "count":
-            return int(text)
-        if kind == "money":
-            amount = Decimal(text)
-            return float(amount) if dialect == "sqlite" else amount
-        if text.isprintable():
+        if kind == "flag":
+            return ("false", "true").index(text) == 1
+        if kind in ("count", "number", "money"):
+            amount = Decimal(int(text) if kind == "count" else text)
+            if abs(amount) < _TOO_MUCH:
+                is_real = kind == "number" or (kind == "money" and dialect == "sqlite")
+                return float(amount) if is_real else int(amount) if kind == "count" else amount
+        elif text.isprintable():
             return text
     raise BadFilterError(f"{name} should be {_SHOULD.get(kind, 'printable text')}")
 
 
-_SHOULD = {"time": "a day, as 2026-11-24", "count": "a whole number", "money": "an amount"}
+_SHOULD = {"time": "a day, as 2026-11-24", "count": "a whole number", "money": "an amount", "number": "a number", "flag": "true or false"}
 
 
 def _bounds(by: Column, places: int, after: str, dialect: str) -> list[Any]:
     parts = after.split(_APART, places - 1)
     if len(parts) != places:
         raise BadFilterError("after should be what the link to the next page says")
-    return [_bound("after", by.kind, parts[0], dialect), *parts[1:]]
+    return [bound("after", by.kind, parts[0], dialect), *parts[1:]]
 
 
 def _after(row: Mapping[str, Any], places: int) -> str:
@@ -339,10 +344,22 @@ def typed(kind: str, value: Any) -> Any:
     if kind == "time":
         return datetime.fromisoformat(value) if isinstance(value, str) else value.astimezone(UTC)
     if kind == "money":
-        return Decimal(str(round(value, 4)))  # a sum of REALs, back to the decimal it stands for
+        return _amount(value)
+    if kind == "flag":
+        return bool(value)
+    if kind == "number":
+        return float(value)
     if kind == "json" and isinstance(value, str):
         return json.loads(value)
     return value
+
+
+@lru_cache(maxsize=1 << 14)
+def _amount(value: Decimal | float) -> Decimal:
+    """An exact amount, with two decimals at least, however the database keeps it."""
+    exact = value if isinstance(value, Decimal) else Decimal(str(round(value, 4)))  # a sum of REALs, back to the decimal it stands for
+    cents = exact.quantize(_CENT)
+    return cents if cents == exact else exact.normalize()
 
 
 def check(listing: Listing, chosen: Mapping[str, str]) -> None:

@@ -51,6 +51,14 @@ PURPOSES = {
 """What a row of each table is."""
 
 _COLUMN = re.compile(r"(?:^|[ .])(?P<name>[a-z0-9_]{1,63}),?  -- (?P<meaning>.{1,400})$")
+_KINDS = [
+    ("time", re.compile(r"\w+_at|as_of")),
+    ("flag", re.compile(r"is_\w+")),
+    ("json", re.compile(r"reasons")),
+    ("number", re.compile(r"\w*hours\w*|\w+_rate")),
+    ("money", re.compile(r"return_total|value_at_risk|price|discount|tax|refund|value|\w+_value")),
+    ("count", re.compile(r"(\w+_)?(units|returns|lines|days|exceptions)|place|score")),
+]
 _SAME_AS = {"recon_open": "recon_returns"}  # it has the same columns
 
 
@@ -66,6 +74,11 @@ def view(name: str) -> Described:
     purpose = view_sql(name, "sqlite").split("\n", 1)[0].removeprefix("-- ")
     found = (_COLUMN.search(line) for line in view_sql(_SAME_AS.get(name, name), "sqlite").splitlines())
     return Described(purpose, {at["name"]: at["meaning"] for at in found if at is not None})
+
+
+def kind_of(column: str) -> str:
+    """What a column of a view holds, as its name says: time, money, count, number, flag or json; text otherwise."""
+    return next((kind for kind, named in _KINDS if named.fullmatch(column)), "text")
 
 
 def table(name: str) -> Described:
