@@ -91,9 +91,11 @@ def _serving(protocol: type[BoundedProtocol]) -> Iterator[int]:
     thread = threading.Thread(target=server.run)
     thread.start()
     _until(lambda: server.started)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    thread.join()
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.fixture
@@ -131,6 +133,32 @@ def test_a_request_that_drips_is_not_waited_for_either(port: int, beginning: byt
         connection.sendall(beginning)
         with pytest.raises((ConnectionResetError, BrokenPipeError)):
             _send_on_and_on(connection, drip, times=90, pause=0.05)  # of 96 bytes that are owed, or of a head that may be 16 kB long
+
+
+@pytest.mark.parametrize("pieces", [b"1\r\na\r\n", b"5;ext\r\nabcde\r\n"])
+def test_a_body_in_a_hundred_thousand_pieces_is_refused_and_costs_the_others_little(pieces: bytes) -> None:
+    with _serving(_Patient) as port, socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(OSError):  # it is ended before all of it is sent
+            connection.sendall(pieces * 100_000 + b"0\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 400")
+
+
+def test_a_head_of_ten_thousand_lines_is_refused_also_when_it_comes_at_once(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-Line: a\r\n" * 10_000 + b"\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 400")
+
+
+def test_what_is_no_http_after_an_early_answer_ends_the_connection_without_a_trace(caplog: pytest.LogCaptureFixture) -> None:
+    with _serving(_Patient) as port, socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+        told = b""
+        while not told.endswith(b"Method Not Allowed"):
+            told += connection.recv(4096)
+        connection.sendall(b"no chunk\r\n")
+        assert _is_ended(connection)
+    assert [record for record in caplog.records if record.exc_info] == []
 
 
 def test_one_that_is_idle_after_an_answer_is_ended(port: int) -> None:
