@@ -6,7 +6,9 @@ to fail at a point starts it by a script of its own, which sets `hook`.
 | point | when |
 |---|---|
 | `store.committing`, `store.committed` | all of a write transaction is said; it is on disk |
-| `delivery.…` | a delivery goes from one state to the next, inside the transaction that says so |
+| `delivery.enqueued` | a delivery is owed from now on, once this transaction is committed |
+| `delivery.NAME` | deliveries have moved by the `Transition` of this name (domain/deliveries.py), inside the transaction that says so |
+| `delivery.answered`, `delivery.looked_up` | a vendor has answered, and nothing of it is written yet |
 """
 
 from __future__ import annotations

@@ -6,11 +6,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import make_url
+
+from tests.stores import on_server, postgres_database, sqlite_store
 
 _prefect_home = pytest.StashKey[Path]()
 _database_numbers = count(1)
@@ -49,7 +52,7 @@ def postgres() -> Iterator[str]:
     try:
         url = make_url(server.get_uri(database="postgres")).set(drivername="postgresql+psycopg")
         address = url.render_as_string(hide_password=False)
-        _on_server(
+        on_server(
             address,
             "ALTER SYSTEM SET fsync = off",
             "ALTER SYSTEM SET synchronous_commit = off",
@@ -62,30 +65,61 @@ def postgres() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def one_engine() -> Iterator[None]:
+    """Each flow opens a store of its own; here those of one URL share an engine, so that its statements are compiled once."""
+    from flows import recorded
+
+    shared = lru_cache(recorded.Store)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recorded, "Store", shared)
+        yield
+
+
 @pytest.fixture
 def postgres_url(postgres: str) -> Iterator[str]:
-    """The URL of an empty PostgreSQL database of this test's own."""
-    name = f"test_{next(_database_numbers)}"
-    _on_server(postgres, f"CREATE DATABASE {name}")
-    yield make_url(postgres).set(database=name).render_as_string(hide_password=False)
-    _on_server(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    """The URL of a PostgreSQL store of this test's own, current and empty."""
+    with postgres_database(postgres, f"test_{next(_database_numbers)}") as url:
+        yield url
+
+
+@pytest.fixture
+def bare_postgres_url(postgres: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database of this test's own without a table."""
+    with postgres_database(postgres, f"test_{next(_database_numbers)}", is_bare=True) as url:
+        yield url
 
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a SQLite store of this test's own, current and empty."""
+    return sqlite_store(tmp_path / "store.db")
+
+
+@pytest.fixture
+def bare_sqlite_url(tmp_path: Path) -> str:
     """The URL of a SQLite file of this test's own, which does not exist yet."""
     return f"sqlite:///{tmp_path / 'store.db'}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest) -> str:
-    """The URL of an empty database of this test's own; the test runs once on each kind."""
+    """The URL of a store of this test's own, current and empty; the test runs once on each kind."""
     return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
 
 
-def _on_server(url: str, *statements: str) -> None:
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for statement in statements:
-            connection.execute(text(statement))
-    engine.dispose()
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bare_store_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a database of this test's own without a table; the test runs once on each kind."""
+    return str(request.getfixturevalue("bare_sqlite_url" if request.param == "sqlite" else "bare_postgres_url"))
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def module_store_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """As `store_url`, shared by the tests of a module, which runs once on each kind."""
+    name = f"module_{request.module.__name__.rsplit('.', 1)[-1]}"
+    if request.param == "sqlite":
+        yield sqlite_store(tmp_path_factory.mktemp(name) / "store.db")
+        return
+    with postgres_database(request.getfixturevalue("postgres"), name) as url:
+        yield url

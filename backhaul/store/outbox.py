@@ -98,7 +98,6 @@ def claim(tx: Transaction, rows: Sequence[Any]) -> list[Delivery]:
         if row.delivery_id in taken:
             crashed = Attempt("crashed", row.last_attempt_at or tx.now, message="the program ended during the call")
             write_attempt(tx, row.delivery_id, row.attempts, crashed)
-    reach("delivery.claimed")
     return [_delivery(taken[row.delivery_id], lease) for row in rows if row.delivery_id in taken]
 
 
@@ -141,7 +140,6 @@ def settle(
         values["next_attempt_at"] = next_attempt_at
     moved = move(tx, [delivery.delivery_id], transition, values, lease=delivery.lease)
     write_attempt(tx, delivery.delivery_id, delivery.attempts, attempt)
-    reach("delivery.settled")
     return bool(moved)
 
 
@@ -153,7 +151,6 @@ def give_back(tx: Transaction, delivery: Delivery, next_attempt_at: datetime, at
     move(tx, [delivery.delivery_id], domain.TRY_LATER, values, lease=delivery.lease)
     if attempt is not None:
         write_attempt(tx, delivery.delivery_id, delivery.attempts, attempt)
-    reach("delivery.released")
 
 
 def write_attempt(tx: Transaction, delivery_id: int, attempt_no: int, attempt: Attempt) -> None:
@@ -263,4 +260,6 @@ def move(
     if transition.target in (*domain.THROUGH, DeliveryState.SUPERSEDED):
         for row in moved:
             resolve_exception(tx, None, f"{row.kind}:{row.return_id}")
+    if moved:
+        reach(f"delivery.{transition.name}")
     return moved

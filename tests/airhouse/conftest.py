@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -17,7 +14,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from backhaul.cli import main
 from backhaul.connectors.airhouse.normalise import normalise, normalise_event
 from backhaul.connectors.base import ReceiptBatch
 from backhaul.domain import backoff
@@ -28,6 +24,8 @@ from backhaul.store.engine import Store
 from backhaul.store.tables import metadata
 from flows.import_file import import_file
 from flows.sync import sync
+from tests import command
+from tests.stores import sqlite_store
 
 PAYLOADS = Path(__file__).parent / "payloads"
 HEADER = "external_id,order_number,sku,expected,received,restocked,status,request_date,delivery_date,received_date"
@@ -131,15 +129,8 @@ class Dock:
         return import_file.fn("acme", str(file), config=str(self.file), trigger="command")
 
     def command(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
-        """The command, in this process: its imports take seconds in a new one."""
-        said, complained, code = io.StringIO(), io.StringIO(), 0
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(complained):
-            patch.setattr(sys, "argv", ["backhaul", "--config", str(self.file), *map(str, words)])
-            try:
-                main()
-            except SystemExit as ended:
-                code = int(ended.code or 0)
-        return subprocess.CompletedProcess(words, code, said.getvalue(), complained.getvalue())
+        """The command, in this process."""
+        return command.run("--config", self.file, *words)
 
     def rows(self, query: str, **values: Any) -> list[Row]:
         """The rows of a query."""
@@ -186,7 +177,7 @@ Build = Callable[..., Dock]
 
 
 @pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_pauses(monkeypatch: pytest.MonkeyPatch, one_engine: None) -> None:
     """The pauses between attempts, by the same rules, a hundred times shorter."""
     monkeypatch.setattr(backoff, "SHORTEST", timedelta(milliseconds=20))
 
@@ -197,7 +188,7 @@ def build(tmp_path: Path) -> Iterator[Build]:
     opened: list[Dock] = []
 
     def make(store_url: str | None = None, *, is_routed: bool = False, assumed: bool = True, policy: str = "") -> Dock:
-        dock = Dock(tmp_path, store_url or f"sqlite:///{tmp_path / 'store.db'}", is_routed=is_routed, assumed=assumed, policy=policy)
+        dock = Dock(tmp_path, store_url or sqlite_store(tmp_path / "store.db"), is_routed=is_routed, assumed=assumed, policy=policy)
         opened.append(dock)
         return dock
 

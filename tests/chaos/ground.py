@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -27,7 +28,7 @@ import sqlalchemy as sa
 from backhaul import config
 from backhaul.connectors import http
 from backhaul.domain import backoff
-from backhaul.pipeline import backfilling, delivering
+from backhaul.pipeline import backfilling, delivering, lane
 from backhaul.pipeline.delivering import Courier
 from backhaul.pipeline.session import open_session
 from backhaul.receiver import app as door
@@ -36,7 +37,6 @@ from backhaul.receiver.service import make_service
 from backhaul.sandbox.core.courier import Posting
 from backhaul.sandbox.server import Sandbox
 from backhaul.store.engine import Store
-from backhaul.store.tables import metadata
 from flows import recorded
 from flows.audit import audit
 from flows.backfill import backfill
@@ -44,6 +44,7 @@ from flows.deliver import deliver
 from flows.events import handle_events
 from flows.import_file import import_file
 from flows.sync import sync
+from tests.chaos.moments import empty
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MOMENT = timedelta(seconds=2)  # Loop tells whole seconds: what happens in two different ones is in order
@@ -58,6 +59,7 @@ FLOWS: dict[str, Any] = {
     "sync": sync,
 }
 Row = dict[str, Any]
+_text = lru_cache(sa.text)  # one statement, so that its key in SQLAlchemy's cache is worked out once
 
 
 class Ground:
@@ -72,6 +74,7 @@ class Ground:
         if self.store.is_sqlite:  # as on the tests' PostgreSQL: what is committed need not survive a power cut
             sa.event.listen(self.store.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
         self.store.ready()
+        self.skew = timedelta()  # of our clock; the vendors' is right
         self._numbers = count(1)
 
     def close(self) -> None:
@@ -80,14 +83,16 @@ class Ground:
         self.box.stop()
 
     def now(self) -> datetime:
-        """The simulated now."""
-        return self.world.now
+        """The simulated now, by our clock."""
+        return self.world.now + self.skew
 
     def open(self, warehouse: str = "masonhub", **changes: str) -> Account:
         """A merchant that nothing has happened to. `changes` are lines for a section of its config, by its name."""
         self.world.faults.clear()
         self.world.journal.clear()
         self.world.courier.postings.clear()
+        self.skew = timedelta()
+        empty(self.store)
         return Account(self, f"m{next(self._numbers)}", warehouse, changes)
 
 
@@ -100,15 +105,17 @@ class Account:
         self.keys = self.world.add_merchant(merchant).keys
         self.loop, self.rmas = self.world.loop(merchant), self.world.masonhub(merchant)
         self.file = ground.folder / f"{merchant}.toml"
-        self._write_config(changes)
+        self.changes, self.mode = changes, "live"
+        self.write_config()
         self._taken = 0
         self.undelivered: list[Posting] = []  # postings that the receiver did not take, to be posted again
         self.retried: Counter[str] = Counter()  # how often an operator had a return's deliveries tried again
         self.elsewhere: Callable[[str, list[str], Row], object] | None = None
         self.since = ""  # where a backfill begins
 
-    def _write_config(self, changes: dict[str, str]) -> None:
-        name, box = self.merchant, self.ground.box
+    def write_config(self) -> None:
+        """Write the config file anew."""
+        name, box, changes = self.merchant, self.ground.box, self.changes
         secrets = {"LOOP": self.keys.loop_api_key, "HOOK": self.keys.loop_webhook_secret}
         if self.warehouse == "masonhub":
             secrets |= {"TOKEN": self.keys.masonhub_token, "CALLBACK": self.keys.masonhub_callback_token}
@@ -122,7 +129,7 @@ class Account:
         unhurried = "requests_per_minute = 1000000"
         hooks = f'api_key = "env:{name}_LOOP"\nwebhook_secret = "env:{name}_HOOK"'
         sections = {
-            f"merchants.{name}": f'warehouse = "{self.warehouse}"',
+            f"merchants.{name}": f'warehouse = "{self.warehouse}"\nmode = "{self.mode}"',
             f"merchants.{name}.loop": f'base_url = "{box.loop_url(name)}"\n{hooks}\n{unhurried}\n{changes.get("loop", "")}',
             f"merchants.{name}.{self.warehouse}": f"{words}\n{unhurried}",
             f"merchants.{name}.policy": changes.get("policy", ""),
@@ -173,6 +180,10 @@ class Account:
         """Drain the outbox."""
         self.run("deliver", retry=[retry] if retry is not None else None)
 
+    def send_shadowed(self, return_ids: Sequence[str]) -> None:
+        """A person has what was decided in shadow sent."""
+        self.run("deliver", from_shadow=list(return_ids))
+
     def take_in(self) -> None:
         """Take in the events that wait."""
         self.run("events", trigger="webhook")
@@ -201,14 +212,7 @@ class Account:
     def rows(self, query: str, **values: Any) -> list[Row]:
         """The rows of a query; `:m` is the merchant."""
         with self.store.read() as connection:
-            return [dict(row) for row in connection.execute(sa.text(query), {"m": self.merchant} | values).mappings()]
-
-    def dump(self) -> dict[str, list[str]]:
-        """Every row of every table but the run history, as text."""
-        tables = [table for table in metadata.sorted_tables if table.name != "runs"]
-        with self.store.read() as connection:
-            found = {table.name: connection.execute(sa.select(table).where(table.c.merchant == self.merchant)).all() for table in tables}
-        return {name: sorted(repr(tuple(row)) for row in rows) for name, rows in found.items()}
+            return [dict(row) for row in connection.execute(_text(query), {"m": self.merchant} | values).mappings()]
 
     def effects(self) -> dict[str, dict[str, int]]:
         """How often each thing really happened at a vendor, by effect and record."""
@@ -251,6 +255,7 @@ def ground_on(store_url: str, folder: Path) -> Iterator[Ground]:
         patch.setattr(Store, "close", lambda _: None)
         patch.setattr(delivering, "Courier", partial(Courier, sleep=lambda seconds: ground.world.advance(timedelta(seconds=seconds))))
         patch.setattr(delivering, "ThreadPoolExecutor", InTurn)
+        patch.setattr(lane, "random", SimpleNamespace(random=lambda: 0.5))  # so that what is the same is seen to be
         patch.setattr(backoff, "SHORTEST", timedelta(seconds=50))  # so that no retry falls due within a run's patience
         patch.setattr(http, "BACKOFF_FIRST", 0.0)
         patch.setattr(http, "PAUSE_UNASKED", 0.0)

@@ -27,6 +27,7 @@ CARTS = ((SKU,), (SKU, OTHER), (SKU, SKU), (SKU, None), (None,))
 PARCELS = ("all", "damaged", "short", "empty", "over", "unexpected", "quality_control", "partial")
 TROUBLES = ("429", "500", "503", "503 done", "401", "reset_before", "lost_after", "malformed", "html", "redirect")
 TARGETS = ("loop.*", "loop.process", "loop.flag", "loop.note", "loop.details", "warehouse.*", "warehouse.c*")
+OUTCOME_HOURS = timedelta(hours=25)  # after which what is undone is told to a person
 CALL_LASTS = timedelta(seconds=45)  # a slow call, within its deadline
 CALLS_FOR = {"process": {"process"}, "flag": {"flag"}, "note": {"flag"}, "close": {"process", "flag"}}
 BOUND = ("accepted", "confirmed", "refused", "failed")
@@ -48,7 +49,7 @@ class Watch(Operations):
 
     def on_point(self, name: str) -> None:
         """A claim is judged by what is known when it is made."""
-        if name == "delivery.claimed":
+        if name == "delivery.claim":
             self._claimed = {return_id: self._verdict(return_id) for return_id in self._known()}
         super().on_point(name)
 
@@ -74,7 +75,9 @@ class Watch(Operations):
 
     def _verdict(self, return_id: str) -> str:
         facts = told_facts(self.account, return_id)
-        return "unknown" if facts is None else expected(facts, self.account.world.now)[0]
+        if facts is None or facts.is_history or self.account.mode == "shadow":
+            return "nothing"
+        return expected(facts, self.account.ground.now())[0]
 
     def _known(self) -> list[str]:
         return [str(item.id) for item in self.account.loop]
@@ -147,6 +150,11 @@ class Histories(RuleBasedStateMachine):
         """Loop takes ten minutes to process, or no time."""
         self.account.loop.options.process_delay = timedelta(minutes=10 if is_slow else 0)
 
+    @rule(place=places, is_undone=st.booleans())
+    def leave_undone(self, place: int, is_undone: bool) -> None:
+        """Loop closes what it processes and pays nothing, or pays it after all."""
+        self.account.loop.leave_undone(self._at(place), *(["refund"] if is_undone else []))
+
     @rule(place=places)
     def will_fail(self, place: int) -> None:
         """Loop will take the next process call of a return, then fail."""
@@ -208,6 +216,11 @@ class Histories(RuleBasedStateMachine):
         """Time passes."""
         self.account.wait(timedelta(minutes=minutes))
 
+    @rule(minutes=st.sampled_from([0.1, 3, 40]))
+    def set_back(self, minutes: float) -> None:
+        """Our clock is set back; it is right again in the end."""
+        self.ground.skew -= timedelta(minutes=minutes)
+
     # Webhooks
 
     @rule(order=st.randoms(use_true_random=False), loses=st.integers(0, 2), doubles=st.integers(0, 2))
@@ -245,6 +258,27 @@ class Histories(RuleBasedStateMachine):
         """A sync whose calls last long, while another worker runs beside it."""
         self._run(Account.sync, meanwhile=other, ends_in=ends_in)
 
+    @precondition(lambda self: len(self.ids) < 3)
+    @rule(cart=st.sampled_from(CARTS[:2]))
+    def look_back(self, cart: tuple[str | None, ...] = (SKU,)) -> None:
+        """A return from before any sync has looked, which a backfill alone sees: history, until it changes."""
+        began = self.account.world.now - timedelta(days=9)
+        self.ids.append(self.account.shop(*cart, order_number=1000 + len(self.ids), at=began))
+        days = [f"{began + timedelta(days=number):%Y-%m-%d}" for number in (0, 1)]
+        self._run(lambda account: account.backfill(*days))
+
+    @rule(mode=st.sampled_from(["shadow", "live"]))
+    def turn(self, mode: str) -> None:
+        """The merchant is in shadow mode from now on, or live."""
+        self.account.mode = mode
+        self.account.write_config()
+
+    @rule(place=places)
+    def release(self, place: int) -> None:
+        """A person has what was decided in shadow sent."""
+        if self.account.mode == "live":
+            self._run(lambda account: account.send_shadowed([self._at(place)]))
+
     @rule(place=places)
     def retry(self, place: int) -> None:
         """An operator has what was given up tried again."""
@@ -269,16 +303,30 @@ class Histories(RuleBasedStateMachine):
             return
         self.is_open = False
         self.account.world.faults.clear()
-        self.account.loop.options.process_delay = timedelta()
+        self.account.loop.options.process_delay, self.ground.skew = timedelta(), timedelta()
+        self.turn("live")
         watch = Watch(self.account)
         with watched(watch):
-            found = heal((lambda account: account.post(account.fresh_postings()), Account.take_in, Account.sync), self.account)
+            found = self._heal()
+            if any(item.undone for item in self.account.loop):
+                self.account.wait(OUTCOME_HOURS)
+                found += self._heal()
         found += [*watch.breaches, *check(self.account), *(breach for return_id in self.ids for breach in self._standing(return_id))]
         assert found == [], "\n".join(found)
 
+    def _heal(self) -> list[str]:
+        """All goes well until all is quiet; then a person sends what was decided in shadow, and all goes well again."""
+        steps = (lambda account: account.post(account.fresh_postings()), Account.take_in, Account.sync)
+        found = heal(steps, self.account)
+        shadowed = self.account.rows("SELECT DISTINCT return_id FROM deliveries WHERE merchant = :m AND state = 'shadow'")
+        if shadowed:
+            self.account.send_shadowed([row["return_id"] for row in shadowed])
+            found += heal(steps, self.account)
+        return found
+
     def _standing(self, return_id: str) -> list[str]:
         """What is wrong with where a return stands, by the model."""
-        account, facts = self.account, true_facts(self.account, return_id)
+        account, facts, told = self.account, true_facts(self.account, return_id), told_facts(self.account, return_id)
         row = account.rows("SELECT decision, reasons FROM decisions WHERE merchant = :m AND return_id = :r AND is_current", r=return_id)
         decided = row[0]["decision"] if row else "nothing"
         states = {kind: account.state(return_id, f"loop.{kind}") for kind in ("process", "flag")}
@@ -287,7 +335,7 @@ class Histories(RuleBasedStateMachine):
         found = []
         if decided != wanted[0]:
             found.append(f"return {return_id} is decided {decided}, the model says {wanted}: {facts}, deliveries {states}")
-        if bound is None and wanted[0] in ("process", "flag"):
+        if bound is None and wanted[0] in ("process", "flag") and not (told is not None and told.is_history):
             found.append(f"return {return_id} is to {wanted[0]}, and was not: {facts}, deliveries {states}")
         return found + self._unexplained(return_id, bound, on_receipt(facts, account.world.now)[0], facts.is_withheld)
 
@@ -299,6 +347,9 @@ class Histories(RuleBasedStateMachine):
             "correction_after_process": bound == "process" and would_be in ("flag", "hold"),
             "clean_after_flag": bound == "flag" and would_be == "process",
         }
+        item = self.account.loop.need(return_id)
+        if bound == "process" and item.state == "closed" and item.was_processed:
+            must["outcome_undone"] = bool(item.undone)
         return [f"return {return_id}: {kind} is {'not ' * must[kind]}open" for kind in must if must[kind] != (kind in kinds)]
 
     def _at(self, place: int) -> str:

@@ -18,7 +18,10 @@ Decision = tuple[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Facts:
-    """One return as one side knows it. `is_withheld`: the newest record of it, or of its receipt, is in quarantine."""
+    """One return as one side knows it. `is_withheld`: the newest record of it, or of its receipt, is in quarantine.
+
+    `is_history`: a backfill alone has seen it, so that whatever is called for is done by nobody.
+    """
 
     state: str
     skus: tuple[str | None, ...]
@@ -26,6 +29,7 @@ class Facts:
     units: Counter[tuple[str, str]]
     received_at: datetime | None
     is_withheld: bool
+    is_history: bool = False
 
 
 def expected(facts: Facts, now: datetime) -> Decision:
@@ -86,7 +90,7 @@ def true_facts(account: Account, return_id: str) -> Facts:
 def told_facts(account: Account, return_id: str) -> Facts | None:
     """A return as the store has it; None when it has none."""
     heads = account.rows(
-        "SELECT r.loop_state, m.is_terminal, t.received_at FROM returns r "
+        "SELECT r.loop_state, r.is_history, m.is_terminal, t.received_at FROM returns r "
         "LEFT JOIN rmas m ON m.merchant = r.merchant AND m.rma_key = r.return_id "
         "LEFT JOIN receipts t ON t.merchant = r.merchant AND t.rma_key = r.return_id WHERE r.merchant = :m AND r.return_id = :r",
         r=return_id,
@@ -107,4 +111,5 @@ def told_facts(account: Account, return_id: str) -> Facts | None:
         units,
         None if received_at is None else moment(received_at),
         bool(withheld),
+        bool(heads[0]["is_history"]),
     )

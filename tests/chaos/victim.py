@@ -7,6 +7,7 @@ fork's end as `subprocess` tells it: 0, 1 for a run that failed, -9 for one that
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -18,12 +19,15 @@ import time
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from backhaul import points
 from backhaul.domain import backoff
 from backhaul.errors import BackhaulError
+from backhaul.pipeline import lane
 from backhaul.pipeline.session import open_session
+from backhaul.store.engine import Store
 from flows import recorded
 from tests.chaos.ground import FLOWS, Row
 
@@ -57,6 +61,8 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     ssl.create_default_context = lru_cache(ssl.create_default_context)  # type: ignore[assignment]
     backoff.SHORTEST = timedelta(seconds=50)
+    lane.random = SimpleNamespace(random=lambda: 0.5)  # type: ignore[assignment]
+    recorded.Store = lru_cache(Store)  # type: ignore[misc, assignment]
     for line in sys.stdin:
         print(json.dumps(_fork(json.loads(line))), flush=True)
 
@@ -65,7 +71,9 @@ def _fork(request: Row) -> Row:
     if request.get("is_rehearsal"):
         reached: list[str] = []
         points.hook = reached.append
-        return {"end": _run(request), "points": reached}
+        end = _run(request)
+        gc.freeze()
+        return {"end": end, "points": reached}
     read_end, write_end = os.pipe()
     pid = os.fork()
     if pid == 0:

@@ -25,6 +25,7 @@ from backhaul.console.setting_up import make_desk
 from backhaul.sandbox.scenarios import MIX, populate, receive_some
 from backhaul.store import tables
 from tests.e2e.house import House
+from tests.stores import postgres_database, sqlite_store
 
 HOSTILE = '<script>alert(1)</script>"\'><img src=x onerror=alert(2)>\u202e=HYPERLINK("http://x.example")'
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -61,21 +62,15 @@ def filled(folder: Path, store_url: str) -> Iterator[World]:
 def sqlite_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The world on a SQLite file."""
     folder = tmp_path_factory.mktemp("console")
-    with filled(folder, f"sqlite:///{folder / 'store.db'}") as world:
+    with filled(folder, sqlite_store(folder / "store.db")) as world:
         yield world
 
 
 @pytest.fixture(scope="session")
 def postgresql_world(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The world on a real PostgreSQL."""
-    server = sa.make_url(postgres)
-    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sa.text("CREATE DATABASE console"))
-        with filled(tmp_path_factory.mktemp("console"), server.set(database="console").render_as_string(hide_password=False)) as world:
-            yield world
-        connection.execute(sa.text("DROP DATABASE console WITH (FORCE)"))
-    admin.dispose()
+    with postgres_database(postgres, "console") as url, filled(tmp_path_factory.mktemp("console"), url) as world:
+        yield world
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -9,17 +9,18 @@ from typing import Any
 from zlib import crc32
 
 import pytest
-import sqlalchemy as sa
 
 from backhaul.connectors import http
 from backhaul.domain import backoff
+from backhaul.pipeline import delivering
 from tests.e2e.house import House
+from tests.stores import sqlite_store
 
 Build = Callable[..., House]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _short_pauses() -> Iterator[None]:
+def _short_pauses(one_engine: None) -> Iterator[None]:
     """The pauses between attempts, by the same rules, a hundred times shorter."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backoff, "SHORTEST", timedelta(milliseconds=20))
@@ -28,12 +29,18 @@ def _short_pauses() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drain leaves what fails to the next one at once, so that an outage of an hour takes no minute to play."""
+    monkeypatch.setattr(delivering, "_PATIENCE", timedelta())
+
+
 def _builder(folder: Path, opened: list[House]) -> Build:
     def build(merchants: dict[str, Any] | None = None, store_url: str | None = None, **box: Any) -> House:
         place = folder / f"house-{len(opened)}"
         place.mkdir()
         box.setdefault("surface", ("documented", "recorded")[crc32(place.parent.name.encode()) % 2])  # half of the tests on each
-        house = House(place, store_url or f"sqlite:///{place / 'store.db'}", merchants or {"acme": {}}, **box)
+        house = House(place, store_url or sqlite_store(place / "store.db"), merchants or {"acme": {}}, **box)
         opened.append(house)
         return house
 
@@ -62,19 +69,3 @@ def build_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
     yield _builder(tmp_path_factory.mktemp("shared"), opened)
     for house in opened:
         house.close()
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def shared_store_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
-    """The URL of a module's own PostgreSQL database; None for a house's own SQLite file."""
-    if request.param == "sqlite":
-        yield None
-        return
-    server = sa.make_url(request.getfixturevalue("postgres"))
-    name = f"module_{request.module.__name__.rsplit('.', 1)[-1]}"
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-        yield server.set(database=name).render_as_string(hide_password=False)
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()

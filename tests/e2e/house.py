@@ -27,6 +27,7 @@ from flows.sync import pull_returns, sync
 from tasks.actions import decide_returns, deliver_due
 from tasks.receipts import load_receipts, poll_warehouse
 from tasks.returns import pending_windows
+from tests import command
 
 COMMAND = Path(sys.executable).with_name("backhaul")
 Row = dict[str, Any]
@@ -85,8 +86,12 @@ class House:
         """Drain the outbox, in this process."""
         return deliver.fn(merchant, config=str(self.file), trigger="command")
 
-    def command(self, *words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """The real command, to its end."""
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """The command line from its arguments to its exit code, in this process."""
+        return command.run("--config", self.file, *words)
+
+    def process(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """The same as a process of its own, for what only that shows."""
         return subprocess.run([COMMAND, "--config", self.file, *words], capture_output=True, text=True, timeout=timeout, check=False)
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:

@@ -11,10 +11,12 @@ from backhaul.connectors.masonhub.client import MasonHub
 from backhaul.pipeline.acting import Operator
 from tests.e2e.house import House, prepare
 
+pytestmark = pytest.mark.usefixtures("impatient")
+
 
 @pytest.fixture(scope="module")
-def house(build_shared: Callable[..., House], shared_store_url: str | None) -> House:
-    return build_shared(store_url=shared_store_url)
+def house(build_shared: Callable[..., House], module_store_url: str) -> House:
+    return build_shared(store_url=module_store_url)
 
 
 @pytest.fixture

@@ -180,7 +180,7 @@ def test_keys_and_customers_in_everything_that_vendors_say_are_found_nowhere(pla
             serve.wait(90)
     assert statuses.count(200) >= 12 and statuses[-2:] == [401, 401]
 
-    first = house.command("sync", timeout=120)
+    first = house.process("sync")
     said |= {"sync stdout": first.stdout.encode(), "sync stderr": first.stderr.encode()}
     _lived(house)
     done = subprocess.run(
@@ -190,7 +190,7 @@ def test_keys_and_customers_in_everything_that_vendors_say_are_found_nowhere(pla
     said |= {"stdout": done.stdout, "stderr": done.stderr}
     one = house.rows("SELECT return_id FROM returns LIMIT 1")[0]["return_id"]
     for words in (["exceptions", "list"], ["quarantine", "list"], ["runs"], ["show", one, "--json"], ["doctor"], ["deliver"]):
-        shown = house.command(*words, timeout=120)
+        shown = house.process(*words)
         said |= {f"{words[0]} stdout": shown.stdout.encode(), f"{words[0]} stderr": shown.stderr.encode()}
     house.store.close()
     files = [path for path in tmp_path.rglob("*") if path.is_file() and path != house.file]

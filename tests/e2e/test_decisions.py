@@ -89,8 +89,8 @@ MERCHANTS = {
 
 
 @pytest.fixture(scope="module")
-def story(build_shared: Callable[..., House], shared_store_url: str | None) -> Story:
-    return Story(build_shared(MERCHANTS, shared_store_url))
+def story(build_shared: Callable[..., House], module_store_url: str) -> Story:
+    return Story(build_shared(MERCHANTS, module_store_url))
 
 
 def test_a_return_whose_units_are_all_available_is_processed_once_and_confirmed(story: Story) -> None:

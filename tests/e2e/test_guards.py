@@ -15,8 +15,8 @@ NONE = {"processes_per_hour": 1000, "value_per_hour": {}, "value_of_one": {"USD"
 
 
 @pytest.fixture(scope="module")
-def house(build_shared: Callable[..., House], shared_store_url: str | None) -> House:
-    return build_shared({"acme": {"guards": NONE}}, store_url=shared_store_url)
+def house(build_shared: Callable[..., House], module_store_url: str) -> House:
+    return build_shared({"acme": {"guards": NONE}}, store_url=module_store_url)
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ LEASES_OVER = timedelta(minutes=20)
 
 
 @pytest.fixture(scope="module")
-def house(build_shared: Callable[..., House], shared_store_url: str | None) -> House:
+def house(build_shared: Callable[..., House], module_store_url: str) -> House:
     """An account of sixty returns, synced, two thirds of its parcels received, synced until all is quiet."""
-    house = build_shared(None, shared_store_url)
+    house = build_shared(None, module_store_url)
     scenarios.populate(house.world, "acme", RETURNS, days=6)
     house.sync()
     scenarios.receive_some(house.world, "acme", 0.7, mix={name: 1 for name in scenarios.MIX if name not in ("resolved_later", "corrected")})

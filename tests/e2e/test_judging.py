@@ -17,9 +17,9 @@ from tests.e2e.house import House
 
 
 @pytest.fixture(scope="module")
-def checked_house(build_shared: Any, shared_store_url: str | None) -> House:
+def checked_house(build_shared: Any, module_store_url: str) -> House:
     """A merchant with two returns in the store, one of them without a currency behind the rules' back."""
-    house: House = build_shared(store_url=shared_store_url)
+    house: House = build_shared(store_url=module_store_url)
     house.shop("TEE-NVY-M")
     marred = house.shop("TEE-NVY-M", "MUG-WHT")
     house.sync()

@@ -14,11 +14,12 @@ from tasks.receipts import load_receipts, poll_warehouse
 from tests.e2e.house import House, prepare
 
 SETTLE = timedelta(seconds=900)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 @pytest.fixture(scope="module")
-def house(build_shared: Callable[..., House], shared_store_url: str | None) -> House:
-    return build_shared(store_url=shared_store_url)
+def house(build_shared: Callable[..., House], module_store_url: str) -> House:
+    return build_shared(store_url=module_store_url)
 
 
 @pytest.fixture

@@ -9,21 +9,15 @@ from datetime import timedelta
 import pytest
 
 from backhaul.domain.circuit import OPENS_AFTER
-from backhaul.pipeline import delivering
 from tests.e2e.house import House, prepare
 
 MINUTE = timedelta(minutes=1)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 @pytest.fixture(scope="module")
-def house(build_shared: Callable[..., House], shared_store_url: str | None) -> House:
-    return build_shared(store_url=shared_store_url)
-
-
-@pytest.fixture(autouse=True)
-def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A drain leaves what fails to the next one at once, so that an outage of an hour takes no minute to play."""
-    monkeypatch.setattr(delivering, "_PATIENCE", timedelta())
+def house(build_shared: Callable[..., House], module_store_url: str) -> House:
+    return build_shared(store_url=module_store_url)
 
 
 def pass_time(house: House, step: timedelta) -> None:

@@ -23,6 +23,7 @@ from flows.recorded import recorded_run
 from tasks.actions import deliver_due
 from tasks.rounds import in_our_words
 from tests.e2e.house import House, drain, prepare
+from tests.stores import sqlite_store
 
 QUICK = Pace(at_once=2, slot=0.3, most=8, merchant=5.0, whole=20.0)
 
@@ -33,7 +34,7 @@ def _round(do: Callable[[str], dict[str, int]], names: list[str], store: Store, 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(f"sqlite:///{tmp_path / 'store.db'}").ready()
+    return Store(sqlite_store(tmp_path / "store.db")).ready()
 
 
 def test_a_merchant_that_hangs_gives_its_slot_to_the_next(store: Store) -> None:

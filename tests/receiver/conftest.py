@@ -21,6 +21,7 @@ from backhaul.sandbox import Sandbox, config_env, config_toml
 from backhaul.sandbox.core.courier import Posting
 from backhaul.store.engine import Store
 from flows.events import take_in_events
+from tests.stores import sqlite_store
 
 MERCHANT = "acme"
 RECEIVER = "http://receiver"
@@ -88,7 +89,7 @@ def make_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
     def make(box: Sandbox, url: str | None = None, *, at_airhouse: bool = False) -> Desk:
         for name, value in config_env(box).items():
             monkeypatch.setenv(name, value)
-        url = url or f"sqlite:///{tmp_path / f'store-{len(opened)}.db'}"
+        url = url or sqlite_store(tmp_path / f"store-{len(opened)}.db")
         file = tmp_path / f"backhaul-{len(opened)}.toml"
         unhurried = "requests_per_minute = 100000\nwebhook_secret"  # all desks share the merchant's budget
         file.write_text(

@@ -31,16 +31,16 @@ def test_a_store_that_does_not_exist_is_not_made_by_looking(place, findings):
     assert list(place.config.parent.glob("store.db*")) == []
 
 
-def test_an_empty_database_is_told_to_be_upgraded_and_stays_empty(place, findings, store_url):
-    place.rewrite(place.store_url, store_url)
-    if store_url.startswith("sqlite"):
-        sqlite3.connect(store_url.removeprefix("sqlite:///")).close()
+def test_an_empty_database_is_told_to_be_upgraded_and_stays_empty(place, findings, bare_store_url):
+    place.rewrite(place.store_url, bare_store_url)
+    if bare_store_url.startswith("sqlite"):
+        sqlite3.connect(bare_store_url.removeprefix("sqlite:///")).close()
 
     found = findings(place)
 
     assert found["store.schema"].what.endswith(("it is empty", "there is no store yet"))
     assert "backhaul db upgrade" in found["store.schema"].remedy
-    store = Store(store_url)
+    store = Store(bare_store_url)
     assert store.revisions()[0] is None
     store.close()
 

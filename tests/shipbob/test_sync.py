@@ -27,6 +27,7 @@ from backhaul.store.engine import Store
 from flows.events import handle_events
 from flows.sync import sync
 from tests.sandbox.receiver import Receiver
+from tests.stores import sqlite_store
 
 _budgets = count(60_000)
 
@@ -58,7 +59,7 @@ class Dock:
             ),
             encoding="utf-8",
         )
-        self.store = Store(f"sqlite:///{folder / 'store.db'}").ready()
+        self.store = Store(sqlite_store(folder / "store.db")).ready()
 
     def close(self) -> None:
         self.store.close()

@@ -16,8 +16,8 @@ from backhaul.store.types import Time
 AT = datetime(2026, 3, 9, 12, tzinfo=UTC)
 
 
-def test_a_migrated_store_has_the_declared_schema(store_url: str) -> None:
-    store = Store(store_url)
+def test_a_migrated_store_has_the_declared_schema(bare_store_url: str) -> None:
+    store = Store(bare_store_url)
     store.upgrade()
     assert _differences(store) == []
     store.close()
@@ -39,8 +39,8 @@ def _is_comment(change: object) -> bool:
     return isinstance(change, list) and all(part[0].endswith("_comment") for part in change)
 
 
-def test_upgrading_twice_changes_nothing(store_url: str) -> None:
-    store = Store(store_url)
+def test_upgrading_twice_changes_nothing(bare_store_url: str) -> None:
+    store = Store(bare_store_url)
     assert store.upgrade() == store.upgrade()
     store.close()
 
@@ -56,8 +56,8 @@ def at_revision(store: Store, revision: str) -> None:
         context.stamp(scripts, revision)
 
 
-def test_a_store_of_the_first_version_keeps_its_rows_and_the_order_of_its_polls(store_url: str) -> None:
-    store = Store(store_url)
+def test_a_store_of_the_first_version_keeps_its_rows_and_the_order_of_its_polls(bare_store_url: str) -> None:
+    store = Store(bare_store_url)
     at_revision(store, "0001")
     columns = ("merchant", "rma_key", "return_id", "warehouse", "is_terminal", "content_hash", "run_id")
     rmas = sa.table("rmas", *map(sa.column, columns), sa.column("first_seen_at", Time()), sa.column("polled_at", Time()))
@@ -74,8 +74,8 @@ def test_a_store_of_the_first_version_keeps_its_rows_and_the_order_of_its_polls(
     store.close()
 
 
-def test_a_store_of_the_version_before_is_carried_over(store_url: str) -> None:
-    store = Store(store_url)
+def test_a_store_of_the_version_before_is_carried_over(bare_store_url: str) -> None:
+    store = Store(bare_store_url)
     at_revision(store, "0001")
     _populate(store)
     store.upgrade()

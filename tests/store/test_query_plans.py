@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from backhaul.store.runs import start_run
 from backhaul.store.search import search
 from backhaul.store.tables import metadata
 from backhaul.store.transaction import Transaction
+from tests.stores import postgres_database, sqlite_store
 
 ROWS = 100_000
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -105,29 +106,25 @@ def _empty(kind: sa.types.TypeEngine[Any]) -> str:
 @pytest.fixture(scope="module", params=["sqlite", "sqlite analysed", "postgresql"])
 def full(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A store in which 100,000 of everything are done, and a few are not."""
-    if request.param == "postgresql":
-        server = sa.make_url(request.getfixturevalue("postgres"))
-        admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-        with admin.connect() as connection:
-            connection.execute(sa.text("CREATE DATABASE plans"))
-        url = server.set(database="plans").render_as_string(hide_password=False)
-    else:
-        folder: Path = tmp_path_factory.mktemp("plans")
-        url = f"sqlite:///{folder / 'store.db'}"
+    with ExitStack() as stack:
+        if request.param == "postgresql":
+            url = stack.enter_context(postgres_database(request.getfixturevalue("postgres"), "plans"))
+        else:
+            url = sqlite_store(tmp_path_factory.mktemp("plans") / "store.db")
+        yield from _filled(url, is_analysed=request.param != "sqlite")
+
+
+def _filled(url: str, *, is_analysed: bool) -> Iterator[Store]:
     store = Store(url).ready()
     with store.write() as connection:
         for name, done in DONE.items():
             fill(connection, name, 1, ROWS, done)
             fill(connection, name, ROWS + 1, 20, done | OPEN[name])
-    if request.param != "sqlite":
+    if is_analysed:
         with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("ANALYZE")
     yield store
     store.close()
-    if request.param == "postgresql":
-        with admin.connect() as connection:
-            connection.execute(sa.text("DROP DATABASE plans WITH (FORCE)"))
-        admin.dispose()
 
 
 def plans(store: Store, look: Callable[[sa.Connection], object]) -> list[str]:

@@ -21,12 +21,12 @@ CHANGES = ("CREATE TABLE mine (a int)", "DROP TABLE deliveries CASCADE", "ALTER 
 
 
 @pytest.fixture
-def names(postgres_url: str) -> Iterator[tuple[str, str]]:
+def names(bare_postgres_url: str) -> Iterator[tuple[str, str]]:
     """Names of roles that are this test's own, and gone after it: roles belong to the whole server."""
-    database = sa.make_url(postgres_url).database
+    database = sa.make_url(bare_postgres_url).database
     pair = f"analyst_{database}", f"program_{database}"
     yield pair
-    engine = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    engine = sa.create_engine(bare_postgres_url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         for role in pair:
             if connection.execute(sa.text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}).scalar():
@@ -53,12 +53,12 @@ def _refused(store: Store, statement: str) -> None:
         connection.exec_driver_sql(statement)
 
 
-def test_an_analyst_reads_the_views_and_nothing_else_also_after_an_upgrade(postgres_url: str, names: tuple[str, str]) -> None:
-    owner = Store(postgres_url).ready()
+def test_an_analyst_reads_the_views_and_nothing_else_also_after_an_upgrade(bare_postgres_url: str, names: tuple[str, str]) -> None:
+    owner = Store(bare_postgres_url).ready()
     roles.grant_program(owner, names[0])  # what it had before is taken
     roles.grant_analyst(owner, names[0])
     owner.upgrade()  # drops the views and makes them anew
-    analyst = Store(_as(postgres_url, names[0]))
+    analyst = Store(_as(bare_postgres_url, names[0]))
     for view in VIEWS:
         with analyst.read() as connection:
             connection.exec_driver_sql(f"SELECT * FROM {view}")
@@ -72,13 +72,15 @@ def test_an_analyst_reads_the_views_and_nothing_else_also_after_an_upgrade(postg
     owner.close()
 
 
-def test_the_program_does_all_its_work_as_a_role_that_can_change_no_table(postgres_url: str, names: tuple[str, str], build: Build) -> None:
-    owner = Store(postgres_url).ready()
+def test_the_program_does_all_its_work_as_a_role_that_can_change_no_table(
+    bare_postgres_url: str, names: tuple[str, str], build: Build
+) -> None:
+    owner = Store(bare_postgres_url).ready()
     roles.grant_program(owner, names[1])
     with owner.write() as connection:
         connection.exec_driver_sql("CREATE TABLE made_later (a int)")
     owner.upgrade()
-    house: House = build(store_url=_as(postgres_url, names[1]))
+    house: House = build(store_url=_as(bare_postgres_url, names[1]))
     first, *_ = [house.shop("TEE-NVY-M") for _ in range(60)]  # as many as are staged
     house.sync()
     house.receive(first)
@@ -93,22 +95,22 @@ def test_the_program_does_all_its_work_as_a_role_that_can_change_no_table(postgr
 
 
 @pytest.mark.parametrize("name", ["Ops", "a b", 'x"; DROP TABLE runs; --', "", "a" * 64])
-def test_a_name_that_is_none_is_refused(postgres_url: str, name: str) -> None:
-    store = Store(postgres_url).ready()
+def test_a_name_that_is_none_is_refused(bare_postgres_url: str, name: str) -> None:
+    store = Store(bare_postgres_url).ready()
     with pytest.raises(ConfigError, match="not taken as a role's name"):
         roles.grant_analyst(store, name)
     store.close()
 
 
-def test_the_owner_is_not_made_less(postgres_url: str) -> None:
-    store = Store(postgres_url).ready()
+def test_the_owner_is_not_made_less(bare_postgres_url: str) -> None:
+    store = Store(bare_postgres_url).ready()
     with pytest.raises(ConfigError, match="owns the store, or is a superuser"):
-        roles.grant_analyst(store, str(sa.make_url(postgres_url).username))
+        roles.grant_analyst(store, str(sa.make_url(bare_postgres_url).username))
     store.close()
 
 
-def test_on_sqlite_there_are_no_roles(sqlite_url: str) -> None:
-    store = Store(sqlite_url).ready()
+def test_on_sqlite_there_are_no_roles(bare_sqlite_url: str) -> None:
+    store = Store(bare_sqlite_url).ready()
     with pytest.raises(ConfigError, match="roles are PostgreSQL's"):
         roles.grant_program(store, "program")
     store.close()

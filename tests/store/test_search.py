@@ -5,27 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import sqlalchemy as sa
 
 from backhaul.store.engine import Store
 from backhaul.store.search import Search, search
 from tests.store.test_query_plans import fill
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+@pytest.fixture(scope="module")
+def store(module_store_url: str) -> Iterator[Store]:
     """Two merchants' returns, of which one is history and one in quarantine; and a parcel that nobody announced."""
-    if request.param == "sqlite":
-        yield from _filled(f"sqlite:///{tmp_path_factory.mktemp('search') / 'store.db'}")
-        return
-    server = sa.make_url(request.getfixturevalue("postgres"))
-    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sa.text("CREATE DATABASE search"))
-    yield from _filled(server.set(database="search").render_as_string(hide_password=False))
-    with admin.connect() as connection:
-        connection.execute(sa.text("DROP DATABASE search WITH (FORCE)"))
-    admin.dispose()
+    yield from _filled(module_store_url)
 
 
 def _filled(url: str) -> Iterator[Store]:

@@ -140,17 +140,9 @@ def _row(columns: tuple[str, ...], values: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(values.get(name) for name in columns)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    if request.param == "sqlite":
-        opened = Store(f"sqlite:///{tmp_path_factory.mktemp('whereabouts') / 'store.db'}")
-    else:
-        server = sa.make_url(request.getfixturevalue("postgres"))
-        admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-        with admin.connect() as connection:
-            connection.execute(sa.text("CREATE DATABASE whereabouts"))
-        admin.dispose()
-        opened = Store(server.set(database="whereabouts").render_as_string(hide_password=False))
+@pytest.fixture(scope="module")
+def store(module_store_url: str) -> Iterator[Store]:
+    opened = Store(module_store_url)
     if opened.is_sqlite:  # what is committed need not survive a power cut
         sa.event.listen(opened.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
     yield opened.ready()
