@@ -29,6 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "PREFECT_LOGGING_LEVEL": "ERROR",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     }
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the commands that tests start are compiled once, not each time
     for name in ("BACKHAUL_CONFIG", "PREFECT_API_URL", "PREFECT_PROFILE"):  # a developer's own must not reach the tests
         os.environ.pop(name, None)
 

@@ -8,10 +8,6 @@ from backhaul.cli.app import app
 from backhaul.cli.output import complain
 from backhaul.errors import BackhaulError, ConfigError
 
-# Each module adds its commands to `app`.
-from backhaul.cli import acting, archiving, backfilling, beginning, braking, consoling, database, exporting, importing  # noqa: F401  isort: skip
-from backhaul.cli import looking, notifying, sandboxing, serving, setting_up  # noqa: F401  isort: skip
-
 
 def main() -> None:
     """Run the command line; no stack trace for what Backhaul raises on purpose."""

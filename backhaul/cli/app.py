@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from backhaul import __version__, config
+from backhaul import __version__
+from backhaul.cli.commands import Commands
 from backhaul.cli.output import complain, say
-from backhaul.config import Settings
 from backhaul.errors import ConfigError
-from backhaul.pipeline.acting import Operator, login
-from backhaul.store.engine import Store
+
+if TYPE_CHECKING:
+    from backhaul.config import Settings
+    from backhaul.pipeline.acting import Operator
+    from backhaul.store.engine import Store
 
 app = typer.Typer(
     name="backhaul",
+    cls=Commands,
     help="Keeps Loop returns and the warehouses that receive them in step.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich's help costs three times what all else of it does
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -55,6 +60,8 @@ def version() -> None:
 
 def settings() -> Settings:
     """The config that the root's options chose. What should not stay as it is in it is told once."""
+    from backhaul import config
+
     return _advised(config.load(Chosen.config))
 
 
@@ -63,6 +70,8 @@ def fleet_settings(named: Sequence[str] | None = None) -> tuple[Settings, bool]:
 
     Raises ConfigError for one that is named and broken, or not there.
     """
+    from backhaul import config
+
     chosen, broken = config.load_fleet(Chosen.config)
     for name in named or ():
         if name in broken:
@@ -82,6 +91,8 @@ def _advised(chosen: Settings) -> Settings:
 @contextmanager
 def store() -> Iterator[Store]:
     """The config's store, its schema checked."""
+    from backhaul.store.engine import Store
+
     opened = Store(settings().store_url()).ready()
     try:
         yield opened
@@ -91,4 +102,6 @@ def store() -> Iterator[Store]:
 
 def operator(opened: Store, name: str | None) -> Operator:
     """Who acts: the person named with --as, else the login."""
+    from backhaul.pipeline.acting import Operator, login
+
     return Operator(opened, name or login())

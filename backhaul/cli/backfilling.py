@@ -127,7 +127,7 @@ def audit(
     days: Annotated[int, typer.Option(min=1, max=RETURNS.max_window.days, help="How many of the last days.")] = 3,
     as_json: Json = False,
 ) -> None:
-    """Prove, day by day, that the store holds what the vendors hold; repair what is missing, and raise what cannot be."""
+    """Prove, day by day, that the store holds what the vendors hold. What is missing is repaired; what cannot be is raised."""
     from flows import fleet
     from flows.audit import audit as flow
 
@@ -149,7 +149,7 @@ def audit(
 
 @app.command()
 def replay(start: From, end: To, merchant: Merchant = None, as_json: Json = False) -> None:
-    """Decide what was decided in a range again, by today's rules on the facts of that time; send and change nothing."""
+    """Decide what was decided in a range again, by today's rules on the facts of that time. Nothing is sent or changed."""
     from backhaul.pipeline.replaying import replay_decisions
 
     chosen = settings()

@@ -38,7 +38,7 @@ def export(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The file, for its owner only; standard output when it is not given.")] = None,
 ) -> None:
-    """Take a public view away, whole or filtered, as CSV, JSON lines or Parquet; a million rows take no more memory than one."""
+    """Take a public view away, whole or filtered, as CSV, JSON lines or Parquet. A million rows take no more memory than one."""
     from backhaul.store.desk import BadFilterError
     from backhaul.store.export import kinds_of, rows_of
 

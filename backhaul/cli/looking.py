@@ -51,7 +51,7 @@ def runs(merchant: Merchant = None, limit: Annotated[int, typer.Option(min=1, he
 
 @app.command()
 def find(words: Words, merchant: Merchant = None, as_json: Json = False) -> None:
-    """Find returns by order, return id, RMA, tracking number, package or SKU, whole or its beginning; of every merchant."""
+    """Find returns of any merchant by order, return id, RMA, tracking number, package or SKU, or how it begins."""
     with store() as opened, opened.read() as connection:
         result = search(connection, " ".join(words), merchant)
     _list_found(result, as_json)

@@ -16,7 +16,7 @@ def notify(
     is_test: Annotated[bool, typer.Option("--test", help="Send a test message to each address of the config.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Tell each address of the config what has come to need a look since it was last told: exceptions, guards, failed runs."""
+    """Tell each address of the config what has come to need a look since it was last told. Exceptions, guards and failed runs do."""
     chosen = settings()
     if is_test:
         from backhaul.pipeline.notifying import send_test

@@ -10,8 +10,6 @@ from decimal import Decimal
 from typing import IO, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from backhaul import printable
 
@@ -48,6 +46,9 @@ def print_rows(
     if not rows:
         say(f"{title}: {empty}")
         return
+    from rich.console import Console
+    from rich.table import Table
+
     names = list(columns or rows[0])
     table = Table(title=printable.lines(title), title_justify="left", header_style="bold", box=None, pad_edge=False)
     for name in names:

@@ -6,10 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from backhaul.cli.output import complain
-from backhaul.config import prefect_api_url
 from backhaul.errors import BackhaulError, ConfigError
 
 if TYPE_CHECKING:
@@ -33,6 +30,10 @@ class Done:
 
 def runner(flow: Any) -> Callable[..., Any]:
     """The flow as Prefect runs it when its server answers, else the flow's own body: a command needs no server."""
+    import httpx
+
+    from backhaul.config import prefect_api_url
+
     url = prefect_api_url()
     if url is None:
         return flow.fn  # type: ignore[no-any-return]

@@ -33,7 +33,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 7,
     is_shown: Annotated[bool, typer.Option("--console", help="Open the console on its world afterwards.")] = False,
 ) -> None:
-    """Watch the whole job on a simulated world: a merchant for each warehouse, three syncs, every kind of outcome."""
+    """Watch the whole job on a simulated world: every warehouse, three syncs, every kind of outcome."""
     from backhaul.cli.demonstration import FOLDER, demonstrate
 
     failed = demonstrate(returns, seed)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from backhaul.connectors.base import ReceiptBatch
 from backhaul.errors import BackhaulError
+
+if TYPE_CHECKING:
+    from backhaul.connectors.base import ReceiptBatch
 
 
 class Figures(Protocol):

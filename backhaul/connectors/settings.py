@@ -13,7 +13,7 @@ from backhaul.urls import BaseUrl
 class Section(BaseModel):
     """A table of the file. A key that is not known is refused, and no error shows a value."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
 class WarehouseSection(Section):

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from backhaul.connectors.base import ReceiptBatch, Warehouse
 from backhaul.connectors.by_file import ByFile
-from backhaul.connectors.findings import Check
-from backhaul.connectors.http import Observe
-from backhaul.connectors.readings import Reading
 from backhaul.connectors.settings import FirstSection, Section
-from backhaul.connectors.subscriptions import Subscription
 from backhaul.errors import ConfigError
 from backhaul.secret import resolve
+
+if TYPE_CHECKING:
+    from backhaul.connectors.base import ReceiptBatch, Warehouse
+    from backhaul.connectors.findings import Check
+    from backhaul.connectors.http import Observe
+    from backhaul.connectors.readings import Reading
+    from backhaul.connectors.subscriptions import Subscription
 
 Clock = Callable[[], datetime]
 

@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from backhaul.config import MerchantSettings, Settings
-from backhaul.connectors.base import Warehouse
 from backhaul.connectors.budget import Ledger, kept_in
-from backhaul.connectors.http import Observe
-from backhaul.connectors.loop.client import LoopClient
 from backhaul.connectors.loop.vendor import LOOP
 from backhaul.connectors.registry import WAREHOUSES
 from backhaul.domain.facts import Terms
@@ -24,6 +22,11 @@ from backhaul.store.reasons import replace_reasons, stored_reasons
 from backhaul.store.runs import Run, kept_to_its_end, start_run
 from backhaul.store.transaction import Transaction
 from backhaul.store.whereabouts import settle_whereabouts
+
+if TYPE_CHECKING:
+    from backhaul.connectors.base import Warehouse
+    from backhaul.connectors.http import Observe
+    from backhaul.connectors.loop.client import LoopClient
 
 Clock = Callable[[], datetime]
 
@@ -138,6 +141,8 @@ def open_session(
 
     Calls to vendors are written down in `ledger`; without one, they are counted by this process alone.
     """
+    from backhaul.connectors.loop.client import LoopClient  # brings httpx, which whoever opens no session need not pay for
+
     mine = settings.merchant(merchant)
     gc.set_threshold(*_COLLECT)
     run = start_run(store, flow, merchant, trigger, clock(), flow_run_id)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import psycopg
 import sqlalchemy as sa
 
 from backhaul.store.types import sqlite_value
+
+if TYPE_CHECKING:
+    import psycopg  # a fifth of a second, which a store in a file need not pay
 
 Row = Sequence[Any]
 _FEW = 50  # below this many rows a plain executemany beats staging on PostgreSQL
@@ -88,16 +90,24 @@ def _for_sqlite(table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) ->
 
 def _copied(connection: sa.Connection, table: str, names: str, rows: Sequence[Row]) -> bool:
     """Copy straight into the table; False, and nothing done, when one of the rows is there."""
+    from psycopg.errors import UniqueViolation
+
     try:
         with connection.begin_nested():
             _copy(connection, table, names, rows)
-    except psycopg.errors.UniqueViolation:
+    except UniqueViolation:
         return False
     return True
 
 
 def _copy(connection: sa.Connection, table: str, names: str, rows: Sequence[Row]) -> None:
+    from psycopg import OperationalError
+
+    statement = f"COPY {table} ({names}) FROM STDIN"
     cursor: psycopg.Cursor[Any] = cast("psycopg.Cursor[Any]", connection.connection.cursor())
-    with cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)
+    try:
+        with cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except OperationalError as error:  # SQLAlchemy knows nothing of COPY, and would have named it so
+        raise sa.exc.OperationalError(statement, None, error) from error

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import psycopg
 import sqlalchemy as sa
 
 from backhaul.errors import ConfigError, StoreError
@@ -244,8 +243,8 @@ def _named_errors() -> Iterator[None]:
     """Turn a database that is away, locked or full into a StoreError that says so, without the statement or its values."""
     try:
         yield
-    except (sa.exc.OperationalError, psycopg.OperationalError) as error:  # the latter from COPY, which SQLAlchemy knows nothing of
-        cause = error.orig if isinstance(error, sa.exc.OperationalError) else error
+    except sa.exc.OperationalError as error:
+        cause = error.orig
         words = str(cause).split("\n")[0][:200]
         raise StoreError(
             f"the store cannot be used: {words}; nothing of this step was saved, run it again when the store is back"

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from backhaul.domain.whereabouts import Stage
 
@@ -59,6 +58,8 @@ _WORDS = {
 
 def view_sql(name: str, dialect: str, **given: str) -> str:
     """The SELECT of a view, its words written out for one database; `given` are those that a part leaves to its user."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only upgrades and reconcile write a view out
+
     words = {word: text.format for word, text in _WORDS[dialect].items()}
     environment = Environment(loader=FileSystemLoader(_FOLDER), undefined=StrictUndefined)  # noqa: S701 - SQL has nothing to escape for HTML
     environment.globals.update(words)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from backhaul.connectors.loop import setup, webhook
+from typing import TYPE_CHECKING
+
+from backhaul.connectors.late import Late
 from backhaul.connectors.loop.settings import FIRST, LoopSettings
 from backhaul.connectors.vendor import Vendor
+
+if TYPE_CHECKING:
+    from backhaul.connectors.loop import setup, webhook
+else:  # they bring the client with them
+    setup, webhook = (Late(f"{__package__}.{name}") for name in ("setup", "webhook"))
 
 LOOP = Vendor(
     name="loop",
