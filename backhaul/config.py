@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -62,6 +62,13 @@ class PolicySettings(Section):
     unexpected: Literal["record", "flag"] = "record"
     pending_hold_days: int = Field(5, ge=0)
     announce: Literal["on_created", "on_label", "off"] = "on_created"
+
+    def but(self, changes: Mapping[str, str]) -> PolicySettings:
+        """The same with some of it changed. Raises ConfigError for a key or a value that it has not."""
+        try:
+            return PolicySettings.model_validate({**self.model_dump(), **changes})
+        except ValidationError as error:
+            raise ConfigError(_first_problem(error)) from None
 
 
 class RetentionSettings(Section):

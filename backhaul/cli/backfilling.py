@@ -1,27 +1,32 @@
-"""Commands over ranges of time: backfill, audit, replay."""
+"""Commands over ranges of time: backfill, audit, replay, what-if."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from backhaul.cli.app import Chosen, Json, Merchant, app, fleet_settings, settings
+from backhaul.cli.app import Chosen, Json, Merchant, app, fleet_settings, settings, store
 from backhaul.cli.output import print_json, print_rows, say
 from backhaul.cli.running import Done, report_failures, run_each, run_round
 from backhaul.connectors.loop.endpoints import RETURNS
-from backhaul.domain.windows import parse_range
+from backhaul.domain.plainly import money, plural
+from backhaul.domain.windows import Window, parse_range
 from backhaul.errors import ConfigError, StoreError
 from backhaul.pipeline.session import check_secrets, utc_now
 from backhaul.store import windows
 from backhaul.store.engine import Store
 from backhaul.store.windows import Scope
 
+if TYPE_CHECKING:
+    from backhaul.pipeline.supposing import Supposed
+
+_MOST = 20  # returns that a screen shows
 From = Annotated[str, typer.Option("--from", help="A day (its midnight in UTC), or a time with its zone.")]
 To = Annotated[str, typer.Option("--to", help="The end, itself left out.")]
 Names = Annotated[list[str] | None, typer.Argument(help="Merchants; all of them when none is named.")]
@@ -43,21 +48,18 @@ def backfill(
 
     chosen = settings()
     check_secrets(chosen, [merchant])
-    try:
-        whole = parse_range(start, end, utc_now())
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
+    whole = _range(start, end)
     scope = Scope.of_backfill(merchant, whole, acts=act)
     say(_what_it_does(merchant, scope, act), is_error=True)
-    store = Store(chosen.store_url()).ready()
+    opened = Store(chosen.store_url()).ready()
     try:
-        with _progress(store, scope):
+        with _progress(opened, scope):
             options = {"start": whole.start.isoformat(), "end": whole.end.isoformat(), "act": act, "force": force}
             done = run_each(flow, [merchant], **options, workers=workers, fan_out=fan_out, config=Chosen.config, trigger="command")
-        with store.read() as connection:
+        with opened.read() as connection:
             standing = windows.standing(connection, scope)
     finally:
-        store.close()
+        opened.close()
     rows = [{"window": str(window), "error": error} for window, error in standing.failed]
     if as_json:
         print_json([{"merchant": merchant, "error": done[0].error, "counts": done[0].counts, "windows_failed": rows}])
@@ -154,15 +156,9 @@ def replay(start: From, end: To, merchant: Merchant = None, as_json: Json = Fals
 
     chosen = settings()
     names = [merchant] if merchant else sorted(chosen.merchants)
-    try:
-        whole = parse_range(start, end, utc_now())
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-    store = Store(chosen.store_url()).ready()
-    try:
-        replays = [replay_decisions(store, name, chosen.merchant(name), whole) for name in names]
-    finally:
-        store.close()
+    whole = _range(start, end)
+    with store() as opened:
+        replays = [replay_decisions(opened, name, chosen.merchant(name), whole) for name in names]
     if as_json:
         print_json(
             [{"merchant": one.merchant, "replayed": one.replayed, "differences": [d.row() for d in one.differences]} for one in replays]
@@ -171,3 +167,56 @@ def replay(start: From, end: To, merchant: Merchant = None, as_json: Json = Fals
     for one in replays:
         title = f"{one.merchant}: {one.replayed} decisions replayed, {len(one.differences)} differ"
         print_rows([d.row() for d in one.differences], as_json=False, title=title, empty="none would be decided differently")
+
+
+@app.command("what-if")
+def what_if(
+    start: From,
+    end: To,
+    changes: Annotated[list[str], typer.Option("--set", help="unexpected=record|flag or pending_hold_days=N; repeat it for both.")],
+    merchant: Merchant = None,
+    as_json: Json = False,
+) -> None:
+    """How many returns of a range another policy would have decided otherwise: from what to what, in units and money. Changes nothing."""
+    from backhaul.pipeline import supposing
+
+    chosen = settings()
+    names = [merchant] if merchant else sorted(chosen.merchants)
+    whole = _range(start, end)
+    policies = {name: supposing.changed(chosen.merchant(name).policy, changes) for name in names}
+    with store() as opened:
+        found = [supposing.what_if(opened, name, chosen.merchant(name), whole, policies[name]) for name in names]
+    if as_json:
+        print_json([_supposed(one) for one in found])
+        return
+    for one in found:
+        title = f"{one.merchant}: {len(one.otherwise):,} of {plural(one.returns, 'return')} would be decided otherwise"
+        print_rows(one.changes(), as_json=False, title=title, empty="none")
+        print_rows([_listed(other.row()) for other in one.otherwise[:_MOST]], as_json=False, title="\nWhich", empty="none")
+        if len(one.otherwise) > _MOST:
+            say(f"The first {_MOST}; --json has all.")
+        if one.unreadable:
+            say(f"Not judged, their past being past its retention or not readable: {len(one.unreadable):,}. --json names them.")
+
+
+def _supposed(one: Supposed) -> dict[str, Any]:
+    returns = [other.row() for other in one.otherwise]
+    return {"merchant": one.merchant, "returns": one.returns, "changes": one.changes(), "otherwise": returns, "unreadable": one.unreadable}
+
+
+def _listed(row: dict[str, Any]) -> dict[str, Any]:
+    reasons, would_be = ", ".join(row["reasons"]), ", ".join(row["would_be_reasons"])
+    return {
+        "order": row["order_name"] or row["return_id"],
+        "decision": f"{row['decision']} ({reasons})" if reasons else row["decision"],
+        "would_be": f"{row['would_be']} ({would_be})" if would_be else row["would_be"],
+        "units": row["units"],
+        "value": money(row["value"], row["currency"]),
+    }
+
+
+def _range(start: str, end: str) -> Window:
+    try:
+        return parse_range(start, end, utc_now())
+    except ValueError as error:
+        raise ConfigError(str(error)) from None

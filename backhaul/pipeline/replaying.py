@@ -12,14 +12,14 @@ Sends and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from msgspec.structs import replace
 
-from backhaul.config import MerchantSettings
+from backhaul.config import MerchantSettings, PolicySettings
 from backhaul.connectors.base import ReceiptBatch
 from backhaul.connectors.frames import joined
 from backhaul.connectors.loop.normalise import normalise
@@ -81,27 +81,51 @@ class Replay:
 
 def replay_decisions(store: Store, merchant: str, settings: MerchantSettings, whole: Window) -> Replay:
     """Replay the last decision that each return reached in the range."""
-    policy = Policy(settings.policy.unexpected, settings.policy.pending_hold_days, settings.policy.announce)
-    terms = Terms(policy, Reasons(settings.reasons), settings.mode, must_close=False)
+    terms = terms_of(settings, settings.policy)
     result = Replay(merchant)
     with store.read() as connection:
         taken = taken_in(connection, merchant, whole)
-        ids = sorted(taken)
-        for first in range(0, len(ids), _AT_ONCE):
-            some = ids[first : first + _AT_ONCE]
-            versions = versions_of(connection, merchant, some)
-            told = heard_of(connection, merchant, some)
-            for facts in read_facts(connection, merchant, some):
-                row = taken[facts.return_id]
-                result.replayed += 1
-                found = _replay(facts, row, versions[facts.return_id], told[facts.return_id], terms)
-                if found is not None:
-                    result.differences.append(found)
+    for past in pasts(store, merchant, sorted(taken)):
+        result.replayed += 1
+        found = _replay(past, taken[past.facts.return_id], terms)
+        if found is not None:
+            result.differences.append(found)
     return result
 
 
-def _replay(facts: ReturnFacts, taken: Taken, versions: Sequence[Version], told: Sequence[Heard], terms: Terms) -> Difference | None:
-    then = _facts_then(facts, taken.assessed_at, versions, told)
+def terms_of(settings: MerchantSettings, policy: PolicySettings) -> Terms:
+    """What a merchant lays down under a policy."""
+    laid_down = Policy(policy.unexpected, policy.pending_hold_days, policy.announce)
+    return Terms(laid_down, Reasons(settings.reasons), settings.mode, must_close=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A return as it is stored now, each version of it, and what its warehouse told of it."""
+
+    facts: ReturnFacts
+    versions: Sequence[Version]
+    told: Sequence[Heard]
+
+    def at(self, moment: datetime) -> ReturnFacts | None:
+        """The facts as they were; None when today's normalisation cannot read the return, or what it was told is no longer kept."""
+        return _facts_then(self.facts, moment, self.versions, self.told)
+
+
+def pasts(store: Store, merchant: str, return_ids: Sequence[str]) -> Iterator[Past]:
+    """The past of each of these returns."""
+    for first in range(0, len(return_ids), _AT_ONCE):
+        some = return_ids[first : first + _AT_ONCE]
+        with store.read() as connection:
+            stored = read_facts(connection, merchant, some)
+            versions, told = versions_of(connection, merchant, some), heard_of(connection, merchant, some)
+        for facts in stored:
+            of_warehouse = [event for event in told[facts.return_id] if event.source in WAREHOUSES]
+            yield Past(facts, versions[facts.return_id], of_warehouse)
+
+
+def _replay(past: Past, taken: Taken, terms: Terms) -> Difference | None:
+    facts, then = past.facts, past.at(taken.assessed_at)
     if then is None:
         return Difference(facts.return_id, taken.decided_at, taken.decision, taken.reasons, UNREADABLE, (), {})
     planned = plan(then, terms, taken.assessed_at)
@@ -114,8 +138,7 @@ def _replay(facts: ReturnFacts, taken: Taken, versions: Sequence[Version], told:
 
 
 def _facts_then(facts: ReturnFacts, as_of: datetime, versions: Sequence[Version], told: Sequence[Heard]) -> ReturnFacts | None:
-    """The facts as they were; None when today's normalisation cannot read the return, or what it was told is no longer kept."""
-    if any(not event.body for event in told if event.source in WAREHOUSES and event.received_at <= as_of):
+    if any(not event.body for event in told if event.received_at <= as_of):
         return None
     seen = [version for version in versions if version.seen_at <= as_of] or list(versions)
     newest = max(seen, key=lambda version: int(version.version_no), default=None)
@@ -137,12 +160,11 @@ def _facts_then(facts: ReturnFacts, as_of: datetime, versions: Sequence[Version]
 
 
 def _rma_then(now: Rma | None, as_of: datetime, told: Sequence[Heard]) -> Rma | None:
-    by_warehouse = [event for event in told if event.source in WAREHOUSES]
-    heard = [event for event in by_warehouse if event.received_at <= as_of]
+    heard = [event for event in told if event.received_at <= as_of]
     readings = [(event, reading) for event in heard if (reading := _reading(event)) is not None]
     whole = [(event, *reading) for event, reading in readings if reading[0]["has_lines"]]
     if not whole:
-        is_told_later = bool(by_warehouse) or now is None or now.first_seen_at > as_of
+        is_told_later = bool(told) or now is None or now.first_seen_at > as_of
         return None if is_told_later else now
     whole_from, head, lines = max(whole, key=lambda reading: (reading[1]["as_of"] or _EPOCH, reading[1]["version"] or 0))
     return Rma(

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from backhaul.domain.words import DecisionKind, DeliveryKind, ExceptionKind, Lin
 from backhaul.store import bulk, outbox
 from backhaul.store.exceptions import raise_exception, resolve_exception
 from backhaul.store.indexed import IS_CURRENT
-from backhaul.store.tables import UNIT_COUNTS, decisions, exceptions, matches
+from backhaul.store.tables import UNIT_COUNTS, decisions, exceptions, matches, returns
 from backhaul.store.transaction import Transaction
 
 _DECISION = (
@@ -149,15 +150,28 @@ class Taken(NamedTuple):
     decided_at: datetime
     assessed_at: datetime
     units: dict[str, int]
+    order_name: str | None
+    value: Decimal | None  # of the whole return
+    currency: str | None
 
 
 def taken_in(connection: sa.Connection, merchant: str, whole: Window) -> dict[str, Taken]:
     """By return, the row that first recorded the last decision it reached in the range."""
-    query = sa.select(decisions).where(decisions.c.merchant == merchant)
+    whose = (returns.c.merchant == decisions.c.merchant) & (returns.c.return_id == decisions.c.return_id)
+    query = sa.select(decisions, returns.c.order_name, returns.c.return_total, returns.c.currency).join(returns, whose)
+    query = query.where(decisions.c.merchant == merchant)
     query = query.where(decisions.c.decided_at >= whole.start, decisions.c.decided_at < whole.end)
     taken: dict[str, Taken] = {}
     for row in connection.execute(query.order_by(decisions.c.return_id, decisions.c.decision_no)):
         if row.return_id not in taken or row.decided_at > taken[row.return_id].decided_at:
             units = {name: row._mapping[name] for name in UNIT_COUNTS}
-            taken[row.return_id] = Taken(row.return_id, row.decision, tuple(row.reasons), row.decided_at, row.assessed_at, units)
+            when = (row.decided_at, row.assessed_at)
+            of = (row.order_name, row.return_total, row.currency)
+            taken[row.return_id] = Taken(row.return_id, row.decision, tuple(row.reasons), *when, units, *of)
     return taken
+
+
+def moved_by_policy(connection: sa.Connection, merchant: str) -> set[str]:
+    """The returns that ever had units that a policy decides on: pending ones, or such as nothing announced."""
+    has_some = (decisions.c.pending_units > 0) | (decisions.c.unexpected_units > 0)
+    return set(connection.execute(sa.select(decisions.c.return_id).where(decisions.c.merchant == merchant, has_some)).scalars())
