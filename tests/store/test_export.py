@@ -26,8 +26,8 @@ from backhaul.store.export import kinds_of, rows_of
 from backhaul.store.tables import returns
 from backhaul.store.views import VIEWS
 from backhaul.store.whereabouts import refresh
-from tests.conftest import _on_server
 from tests.store.test_views import put_return
+from tests.stores import postgres_database, sqlite_store
 
 _TYPES = {
     "text": {"text"},
@@ -44,14 +44,12 @@ _TYPES = {
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """Two returns, on each database; no test changes them."""
     if request.param == "sqlite":
-        yield _filled(f"sqlite:///{tmp_path_factory.mktemp('export') / 'store.db'}")
+        yield _filled(sqlite_store(tmp_path_factory.mktemp("export") / "store.db"))
         return
-    server = sa.make_url(request.getfixturevalue("postgres"))
-    _on_server(str(request.getfixturevalue("postgres")), "CREATE DATABASE export")
-    store = _filled(server.set(database="export").render_as_string(hide_password=False))
-    yield store
-    store.close()
-    _on_server(str(request.getfixturevalue("postgres")), "DROP DATABASE export WITH (FORCE)")
+    with postgres_database(request.getfixturevalue("postgres"), "export") as url:
+        store = _filled(url)
+        yield store
+        store.close()
 
 
 def _filled(url: str) -> Store:
