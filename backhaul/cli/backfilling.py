@@ -177,7 +177,7 @@ def what_if(
     merchant: Merchant = None,
     as_json: Json = False,
 ) -> None:
-    """How many returns of a range another policy would have decided otherwise: from what to what, in units and money. Changes nothing."""
+    """How many returns of a range another policy would have decided otherwise, in units and money. Sends and changes nothing."""
     from backhaul.pipeline import supposing
 
     chosen = settings()

@@ -50,6 +50,7 @@ COMMANDS: dict[str, Listed] = {
         "backfill": ("backfilling", "Bring a range of Loop's past in, with the warehouse's side of it."),
         "audit": ("backfilling", "Prove, day by day, that the store holds what the vendors hold."),
         "replay": ("backfilling", "Decide what was decided in a range again, by today's rules on the facts of that time."),
+        "what-if": ("backfilling", "How many returns of a range another policy would have decided otherwise, in units and money."),
         "import": ("importing", "Bring a warehouse's results in by file."),
     },
     "The store": {

@@ -11,6 +11,7 @@ from backhaul.domain.deliveries import ENDED, Owed
 from backhaul.domain.matching import LineToMatch
 from backhaul.domain.policy import Decision, Policy
 from backhaul.domain.reasons import Reasons
+from backhaul.domain.ties import Tied
 from backhaul.domain.words import DeliveryKind, LoopState, RmaStage
 
 
@@ -48,7 +49,10 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReturnFacts(msgspec.Struct, frozen=True, gc=False):
-    """All that is known of one return. `receipt_quarantine` is why its newest receipt is in quarantine, None when it is not."""
+    """All that is known of one return. `receipt_quarantine` is why its newest receipt is in quarantine, None when it is not.
+
+    Of the units of `rma`, those are left out that a person has tied to another return; `tied` are others' that are tied to this one.
+    """
 
     return_id: str
     warehouse: str
@@ -64,6 +68,7 @@ class ReturnFacts(msgspec.Struct, frozen=True, gc=False):
     owed: tuple[Owed, ...]
     standing: Standing | None
     receipt_quarantine: str | None = None
+    tied: tuple[Tied, ...] = ()
 
     @property
     def is_ended(self) -> bool:

@@ -6,6 +6,7 @@ same happens once more in the transaction that claims a delivery, so that none i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -18,23 +19,26 @@ from backhaul.domain.plan_loop import owe_loop
 from backhaul.domain.plan_rma import owe_warehouse, withdrawal_of
 from backhaul.domain.planned import Change, Plan, units_of
 from backhaul.domain.policy import Decision, Facts, correction, decide, decide_on_receipt, difference
-from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, ExceptionKind, LoopState, Reason, RmaStage
+from backhaul.domain.words import Condition, DecisionKind, DeliveryKind, DeliveryState, ExceptionKind, LoopState, Reason, RmaStage
 
 
 def plan(facts: ReturnFacts, terms: Terms, now: datetime) -> Plan:
     """Work out what one return's facts call for. The same facts call for nothing new a second time."""
     proofs, facts = _settle(facts)
     rma = facts.rma if facts.rma is not None and facts.rma.stage is not RmaStage.GONE else None
-    is_terminal = rma is not None and rma.is_terminal and facts.receipt_quarantine is None
-    matched = match(facts.lines, count_units(rma.units if rma else ()), is_terminal)
+    parcels = (*((rma,) if rma else ()), *facts.tied)
+    units = count_units(one for parcel in parcels for one in parcel.units)
+    has_come = (rma is not None and rma.is_terminal) or _has_come_otherwise(facts, units)
+    is_terminal = has_come and facts.receipt_quarantine is None
+    matched = match(facts.lines, units, is_terminal)
     creates = facts.of(DeliveryKind.RMA_CREATE)
     judged = Facts(
         loop_state=facts.loop_state,
         match=matched,
         is_rma_refused=bool(creates) and creates[-1].state is DeliveryState.REFUSED and rma is None,
         is_terminal=is_terminal,
-        received_at=rma.received_at if rma else None,
-        first_seen_at=rma.first_seen_at if rma else facts.first_seen_at,
+        received_at=max((one.received_at for one in parcels if one.received_at is not None), default=None),
+        first_seen_at=max((one.first_seen_at for one in parcels), default=facts.first_seen_at),
         bound=_bound(facts),
     )
     result = Plan(matched, decide(judged, terms.policy, now), changes=proofs)
@@ -43,6 +47,14 @@ def plan(facts: ReturnFacts, terms: Terms, now: datetime) -> Plan:
         owe_loop(facts, terms, result, is_bound=judged.bound is not None)
         _note_exceptions(facts, judged, terms, result, now)
     return result
+
+
+def _has_come_otherwise(facts: ReturnFacts, units: Mapping[str, Mapping[Condition, int]]) -> bool:
+    """Whether every unit is there, though the return's own RMA is not finished: a person has tied them to it.
+
+    That a unit is missing is never concluded from a tie: it may still come under the return's own RMA.
+    """
+    return bool(facts.tied) and all(one.is_terminal for one in facts.tied) and not match(facts.lines, units, is_terminal=False).awaited
 
 
 def _settle(facts: ReturnFacts) -> tuple[list[Change], ReturnFacts]:
@@ -90,8 +102,9 @@ def _note_exceptions(facts: ReturnFacts, judged: Facts, terms: Terms, result: Pl
     creates = facts.of(DeliveryKind.RMA_CREATE)
     if _is_withdrawn_by_others(facts, creates[-1] if creates else None):
         found[ExceptionKind.RMA_NOT_FOUND] = "the RMA was withdrawn at the warehouse while the return is open in Loop"
-    if facts.rma is not None and facts.rma.unknown and not facts.is_ended:
-        words = ", ".join(sorted(set(facts.rma.unknown)))
+    unknown = {word for parcel in (facts.rma, *facts.tied) if parcel is not None for word in parcel.unknown}
+    if unknown and not facts.is_ended:
+        words = ", ".join(sorted(unknown))
         found[ExceptionKind.UNKNOWN_CONDITION] = (
             f"the warehouse gave a condition that is not known ({words}); the units are held as pending"
         )

@@ -37,6 +37,7 @@ _ACTS = {
     Act.FROM_SHADOW: "had sent what was decided in shadow mode",
     Act.RESOLVE: "dealt with an exception",
     Act.ARCHIVE: "set the return aside",
+    Act.CONFIRM: "confirmed whose units these are",
 }
 
 

@@ -125,6 +125,7 @@ class Act(StrEnum):
     RESOLVE = "resolve"
     ARCHIVE = "archive"
     QUARANTINE_RETRY = "quarantine_retry"
+    CONFIRM = "confirm"
 
 
 ALL_VENDORS = "*"  # a pause of everything that is sent for a merchant

@@ -7,27 +7,30 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from backhaul.connectors.text import plain
-from backhaul.domain.words import ALL_VENDORS, Act, DeliveryKind
+from backhaul.domain.words import ALL_VENDORS, Act, DeliveryKind, ExceptionKind
 from backhaul.errors import BackhaulError
 from backhaul.pipeline.session import Clock, utc_now
 from backhaul.store import by_hand, outbox
 from backhaul.store.archive import archive_returns
 from backhaul.store.by_hand import Waiting
 from backhaul.store.engine import Store
-from backhaul.store.exceptions import Settled, merchants_with_open, settle_exceptions
+from backhaul.store.exceptions import Settled, merchants_with_open, resolve_exception, settle_exceptions
 from backhaul.store.guards import note_guards
 from backhaul.store.operators import record
 from backhaul.store.pauses import Pause, end_pauses, keep_pause, standing_pauses
 from backhaul.store.returns import mark_due
+from backhaul.store.ties import candidates, has_untied, keep_ties, tied_skus
 from backhaul.store.transaction import Transaction
 from backhaul.store.whereabouts import settle_whereabouts
 
+Candidate = dict[str, Any]  # a row of recon_candidates
 _NAME_LIMIT, _WHY_LIMIT = 64, 500
 
 
@@ -127,6 +130,26 @@ class Operator:
                 record(tx, self._who, Act.ARCHIVE, subject, detail=f"{number} returns", why=_said(why))
         return number
 
+    def confirm(self, merchant: str, rma_key: str, return_id: str, why: str | None = None, sku: str | None = None) -> list[Candidate]:
+        """Keep that units which came under an RMA, and which no line of its own takes, are a return's; returns which.
+
+        The next deliver decides on them.
+        Of all SKUs for which the return is a candidate, or of one. Returns none where that is kept already. Raises BackhaulError where the
+        return is no candidate, or the units are another's.
+        """
+        with self._write(merchant) as tx:
+            kept = {one: to for one, to in tied_skus(tx.connection, merchant, [rma_key]).get(rma_key, {}).items() if sku in (None, one)}
+            found = [one for one in candidates(tx.connection, merchant, rma_key) if sku in (None, one["sku"])]
+            mine = {one["sku"]: one for one in reversed(found) if one["candidate_return_id"] == return_id}
+            if not mine:
+                return _unless_kept(merchant, rma_key, return_id, kept)
+            keep_ties(tx, rma_key, mine, return_id)
+            if not has_untied(tx.connection, merchant, rma_key):
+                resolve_exception(tx, ExceptionKind.BLIND_RECEIPT, rma_key)
+            record(tx, self._who, Act.CONFIRM, rma_key, return_id=return_id, detail=", ".join(sorted(mine)), why=_said(why))
+            mark_due(tx, [rma_key, return_id])
+        return [one for one in found if one["candidate_return_id"] == return_id]
+
     @property
     def _who(self) -> str:
         return _named(self.name)
@@ -173,6 +196,18 @@ def _held(tx: Transaction, return_ids: Sequence[str]) -> list[Waiting]:
             f"{tx.merchant}: no guard holds anything of return {', '.join(missing)}; 'backhaul guard list' tells what is held"
         )
     return found
+
+
+def _unless_kept(merchant: str, rma_key: str, return_id: str, kept: Mapping[str, str]) -> list[Candidate]:
+    """Nothing, where all that is kept of an RMA says the same. Raises BackhaulError."""
+    others = sorted(f"{sku} is tied to return {to}" for sku, to in kept.items() if to != return_id)
+    if others:
+        raise BackhaulError(f"{merchant}: of RMA {rma_key}, {', '.join(others)}; what is confirmed once stays")
+    if kept:
+        return []
+    raise BackhaulError(
+        f"{merchant}: return {return_id} is no candidate for units of RMA {rma_key}; 'backhaul candidates list' tells whose they may be"
+    )
 
 
 def _named(name: str) -> str:

@@ -27,6 +27,7 @@ from backhaul.store.polls import Scan
 from backhaul.store.quarantine import Quarantined, Warned, held_among, known_quarantine, put_in_quarantine, write_warnings
 from backhaul.store.receipts import ReceiptRecord, known_rmas, load_receipts, make_record
 from backhaul.store.returns import mark_due, warehouses_of
+from backhaul.store.ties import has_untied, tied_skus
 from backhaul.store.transaction import Transaction
 
 _HAS_LINES = schema.RECEIPTS.columns.index("has_lines")
@@ -194,8 +195,10 @@ def _as_told(record: ReceiptRecord) -> events.Told:
 
 def _write_exceptions(tx: Transaction, loaded: Sequence[ReceiptRecord], bad: Sequence[Quarantined]) -> None:
     known = _known_returns(tx, [record for record in loaded if record.lines])
+    tied = tied_skus(tx.connection, tx.merchant, [record.rma_key for record in loaded if record.lines])
     for record in loaded:
-        if record.lines and (return_id := record.values["return_id"]) not in known:
+        is_tied = record.rma_key in tied and not has_untied(tx.connection, tx.merchant, record.rma_key)
+        if record.lines and not is_tied and (return_id := record.values["return_id"]) not in known:
             units = sum(line[5] or 0 for line in record.lines)
             parcel = record.values["package_id"] or "no tracking number"
             of = "that belongs to no RMA" if return_id is None else f"for return {return_id}, which Loop has not shown"

@@ -156,6 +156,7 @@ def _facts_then(facts: ReturnFacts, as_of: datetime, versions: Sequence[Version]
         owed=(),
         standing=None,
         receipt_quarantine=None,
+        tied=tuple(one for one in facts.tied if one.tied_at <= as_of),
     )
 
 

@@ -30,6 +30,7 @@ PURPOSES = {
     "scans": "Where a warehouse's list that was not read to its end goes on.",
     "receipts": "What a warehouse told of a parcel.",
     "receipt_lines": "What arrived, by SKU and condition.",
+    "ties": "Units that a person has confirmed to belong to another return than the one they came for.",
     "events": "What a vendor told us, by webhook, poll or file; kept as it came, without personal data.",
     "decisions": "Every decision on a return; one is current.",
     "matches": "Received units tied to return lines, and those that belong to none.",

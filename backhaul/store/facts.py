@@ -11,17 +11,20 @@ from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from backhaul.domain import schema
 from backhaul.domain.deliveries import Owed
 from backhaul.domain.facts import Line, ReturnFacts, Rma, Standing
 from backhaul.domain.matching import line_order
 from backhaul.domain.policy import Decision
+from backhaul.domain.ties import Tied, split
 from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, LoopState, RmaStage
 from backhaul.store import bulk
 from backhaul.store.indexed import HAS_DUE_DATE, IS_DUE
 from backhaul.store.records import ReturnRecord
 from backhaul.store.tables import UNIT_COUNTS, decisions, deliveries, quarantine, receipt_lines, receipts, return_lines, returns, rmas
+from backhaul.store.ties import ties_about
 
 # The columns that a decision needs: a backfill decides a million returns, and amounts cost more to read than all the rest.
 _HEAD = ("return_id", "warehouse", "loop_state", "first_state", "order_name", "tracking_number", "is_history", "first_seen_at")
@@ -57,10 +60,11 @@ def read_facts(connection: sa.Connection, merchant: str, return_ids: Sequence[st
     for owner, *line in _rows(connection, return_lines, merchant, "return_id", return_ids, _LINE):
         lines[owner].append(Line(*line))
     owed = _grouped(_rows(connection, deliveries, merchant, "return_id", return_ids), "return_id")
-    known_rmas = _rmas(connection, merchant, return_ids)
+    tied, parcels = _tied(connection, merchant, return_ids)
+    known_rmas = _rmas(connection, merchant, return_ids) | parcels
     taken = _grouped(_rows(connection, decisions, merchant, "return_id", return_ids), "return_id")
     ordinals = _ordinals(connection, merchant, [row for row in heads if not row.is_history])
-    bad_receipts = _bad_receipts(connection, merchant, return_ids)
+    bad_receipts = _bad_receipts(connection, merchant, [*return_ids, *(one.rma_key for some in tied.values() for one in some)])
     return [
         ReturnFacts(
             return_id=row.return_id,
@@ -76,7 +80,8 @@ def read_facts(connection: sa.Connection, merchant: str, return_ids: Sequence[st
             rma=known_rmas.get(row.return_id),
             owed=_owed(owed[row.return_id]) if row.return_id in owed else (),
             standing=_standing(taken[row.return_id]) if row.return_id in taken else None,
-            receipt_quarantine=bad_receipts.get(row.return_id),
+            receipt_quarantine=_first_bad(bad_receipts, row.return_id, tied[row.return_id]),
+            tied=tuple(tied[row.return_id]),
         )
         for row in heads
     ]
@@ -121,6 +126,29 @@ def _bad_receipts(connection: sa.Connection, merchant: str, return_ids: Sequence
     )
     rows = bulk.select_by_keys(connection, query.order_by(quarantine.c.quarantine_id), quarantine.c.record_key, return_ids)
     return {row.record_key: row.reason for row in rows}
+
+
+def _first_bad(bad_receipts: Mapping[str, str], return_id: str, tied: Sequence[Tied]) -> str | None:
+    return next((bad_receipts[key] for key in (return_id, *(one.rma_key for one in tied)) if key in bad_receipts), None)
+
+
+def _tied(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> tuple[defaultdict[str, list[Tied]], dict[str, Rma]]:
+    """By return, the units that are tied to it; and the RMAs of which some are, with what is left to them."""
+    tied: defaultdict[str, list[Tied]] = defaultdict(list)
+    by_rma = _grouped(ties_about(connection, merchant, return_ids), "rma_key")
+    if not by_rma:
+        return tied, {}
+    lines = _grouped(_rows(connection, return_lines, merchant, "return_id", list(by_rma), _LINE), "return_id")
+    left: dict[str, Rma] = {}
+    for rma_key, rma in sorted(_rmas(connection, merchant, list(by_rma)).items()):
+        to = {row.sku: row for row in by_rma[rma_key]}
+        kept, away = split([Line(*line[1:]) for line in lines[rma_key]], rma.units, to)
+        left[rma_key] = replace(rma, units=kept)
+        for return_id in sorted({row.return_id for row in to.values()}):
+            units = tuple(one for one in away if to[one[0]].return_id == return_id)
+            since = max(row.tied_at for row in to.values() if row.return_id == return_id)
+            tied[return_id].append(Tied(rma_key, units, rma.is_terminal, rma.received_at, rma.first_seen_at, since, rma.unknown))
+    return tied, left
 
 
 def _rmas(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> dict[str, Rma]:

@@ -110,7 +110,7 @@ def load_receipts(tx: Transaction, warehouse: str, records: Sequence[ReceiptReco
     behind = [newest[key] for key, before in known.items() if before.is_behind(newest[key])]
     _write_rmas(tx, warehouse, news, keep=("first_seen_at",))
     _write_rmas(tx, warehouse, behind, keep=("first_seen_at", "run_id", "warehouse"))
-    mark_due(tx, [record.values["return_id"] for record in news if record.values["return_id"] is not None])
+    mark_due(tx, [record.rma_key for record in news])
     release(tx, warehouse, [record.rma_key for record in news])
     return news
 

@@ -15,7 +15,7 @@ from backhaul.domain.windows import Window
 from backhaul.store import bulk
 from backhaul.store.quarantine import Warned, release, write_warnings
 from backhaul.store.records import Known, ReturnRecord, is_later, make_records
-from backhaul.store.tables import check_results, return_lines, return_versions, returns
+from backhaul.store.tables import check_results, return_lines, return_versions, returns, ties
 from backhaul.store.transaction import Transaction
 
 _COLUMNS, _LINE_COLUMNS = schema.RETURNS.columns, schema.RETURN_LINES.columns
@@ -187,10 +187,11 @@ def _write_warnings(
 
 
 def mark_due(tx: Transaction, return_ids: Sequence[str]) -> None:
-    """Mark returns as having news that a decision must take in."""
+    """Mark returns as having news that a decision must take in, and those to which units of their RMAs are tied."""
     if return_ids:
-        which = bulk.one_of(tx.connection, returns.c.return_id, return_ids)
-        tx.connection.execute(sa.update(returns).where(returns.c.merchant == tx.merchant, which).values(is_due=True))
+        tied = sa.select(ties.c.return_id).where(ties.c.merchant == tx.merchant, bulk.one_of(tx.connection, ties.c.rma_key, return_ids))
+        for which in (bulk.one_of(tx.connection, returns.c.return_id, return_ids), returns.c.return_id.in_(tied)):
+            tx.connection.execute(sa.update(returns).where(returns.c.merchant == tx.merchant, which).values(is_due=True))
 
 
 def mark_decided(tx: Transaction, return_ids: Sequence[str]) -> None:

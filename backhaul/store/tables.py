@@ -220,6 +220,17 @@ receipts = Table(
 
 receipt_lines = Table("receipt_lines", metadata, _merchant(), *_from_frame(schema.RECEIPT_LINES))
 
+ties = Table(
+    "ties",
+    metadata,
+    _merchant(),
+    Column("rma_key", Text, primary_key=True, comment="The RMA under which the units came."),
+    Column("sku", Text, primary_key=True, comment="Their SKU: of it, what no line of that RMA's own return takes."),
+    Column("return_id", Text, nullable=False, comment="The return that they belong to, as a person has confirmed."),
+    Column("tied_at", Time, nullable=False),
+    Index("ix_ties_return", "merchant", "return_id"),
+)
+
 events = Table(
     "events",
     metadata,
@@ -527,7 +538,10 @@ operator_actions = Table(
     Column("acted_at", Time, nullable=False),
     Column("operator", Text, nullable=False, comment="Who: the login, or the name given with --as."),
     Column(
-        "action", Text, nullable=False, comment="pause, resume, release, reject, retry, from_shadow, resolve, archive or quarantine_retry."
+        "action",
+        Text,
+        nullable=False,
+        comment="pause, resume, release, reject, retry, from_shadow, resolve, archive, quarantine_retry or confirm.",
     ),
     Column("subject", Text, nullable=False, comment="What it was about: a return, a vendor, an exception's subject, an age."),
     Column("return_id", Text, comment="Null where it was about no one return."),

@@ -6,7 +6,9 @@ WITH units AS (
     FROM rmas m
     JOIN receipt_lines y ON y.merchant = m.merchant AND y.rma_key = m.rma_key
     LEFT JOIN receipts c ON c.merchant = m.merchant AND c.rma_key = m.rma_key
-    WHERE m.return_id IS NULL AND y.units > 0
+    WHERE m.return_id IS NULL AND y.units > 0 AND NOT EXISTS (
+        SELECT 1 FROM ties t WHERE t.merchant = y.merchant AND t.rma_key = y.rma_key AND t.sku = trim(y.sku)
+    )
     UNION ALL
     SELECT
         x.merchant, r.warehouse, x.return_id, x.return_id, x.discrepancy, x.sku, x.condition, x.units,
@@ -15,7 +17,9 @@ WITH units AS (
     JOIN returns r ON r.merchant = x.merchant AND r.return_id = x.return_id
     LEFT JOIN rmas m ON m.merchant = x.merchant AND m.rma_key = x.return_id
     LEFT JOIN receipts c ON c.merchant = x.merchant AND c.rma_key = x.return_id
-    WHERE x.line_item_id IS NULL AND x.discrepancy IN ('over', 'unexpected')
+    WHERE x.line_item_id IS NULL AND x.discrepancy IN ('over', 'unexpected') AND NOT EXISTS (
+        SELECT 1 FROM ties t WHERE t.merchant = x.merchant AND x.return_id IN (t.rma_key, t.return_id) AND t.sku = x.sku
+    )
 ),
 candidates AS (
     SELECT
