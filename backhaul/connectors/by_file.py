@@ -42,11 +42,15 @@ class BadRow:
         return f"row {self.row}, {self.column}: {self.why}"
 
 
+_TOLD = 30  # lines; a file in which all is wrong has one thing wrong with it
+
+
 class BadFiguresError(BackhaulError):
-    """A file of figures that cannot be imported. The message has a line for each bad row."""
+    """A file of figures that cannot be imported. The message has a line for each of the first bad rows."""
 
     def __init__(self, file: str, rows: Iterable[BadRow]) -> None:
         self.rows = sorted(rows, key=lambda bad: bad.row)
         count = len(self.rows)
         head = f"{file}: {count} thing{'' if count == 1 else 's'} to put right; nothing was imported"
-        super().__init__("\n".join([head, *map(str, self.rows)]))
+        more = [f"… and {count - _TOLD} more"] if count > _TOLD else []
+        super().__init__("\n".join([head, *map(str, self.rows[:_TOLD]), *more]))

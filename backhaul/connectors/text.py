@@ -27,6 +27,8 @@ GONE: Final = "\N{REPLACEMENT CHARACTER}"
 _SHORTEST_SECRET = 8
 _LOOKED_AT = 5 * WORDS_LIMIT
 _MARKS = re.compile(rb'["\\\[\]{}]')
+_NEEDLESS = re.compile(rb"\\u00[2-7]")  # .NET escapes a key's `+`, others its `=`
+_ESCAPE = re.compile(rb"\\(?:u00([2-7][0-9A-Fa-f])|.)", re.DOTALL)
 _CONTROLS = bytes(max(code, 32) for code in range(256))  # within a text they are an error, between tokens they mean nothing
 # fmt: off
 _STREETS = frozenset({
@@ -61,6 +63,8 @@ def mended(body: bytes, secrets: Sequence[str] = ()) -> bytes:
     NUL, lone surrogates, bytes that are no UTF-8 and control characters become U+FFFD or a space, so that an id that held one can be told
     from one that did not; what is nested too deep becomes null. `secrets` are taken out wherever they stand.
     """
+    if secrets and _NEEDLESS.search(body):
+        body = _ESCAPE.sub(_unescaped, body)
     for secret in secrets:
         for form in {secret.encode(), secret.replace("/", "\\/").encode()}:  # PHP escapes slashes
             body = body.replace(form, b"[secret]")
@@ -68,6 +72,12 @@ def mended(body: bytes, secrets: Sequence[str] = ()) -> bytes:
         return body
     readable = body.decode("utf-8", "replace").encode()
     return b"".join(_repaired(readable.translate(_CONTROLS)))
+
+
+def _unescaped(escape: re.Match[bytes]) -> bytes:
+    """A printable letter of ASCII as itself, but for those that JSON must escape."""
+    letter = bytes([int(escape[1], 16)]) if escape[1] else b""
+    return escape[0] if letter in (b"", b'"', b"\\", b"\x7f") else letter
 
 
 def _is_sound(body: bytes) -> bool:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from backhaul.connectors.by_file import BadFiguresError, BadRow, ByFile, Figures
 from backhaul.connectors.registry import WAREHOUSES
-from backhaul.errors import ConfigError
+from backhaul.errors import BackhaulError, ConfigError
 from backhaul.pipeline import intake
 from backhaul.pipeline.receiving import take_in
 from backhaul.pipeline.session import Session
 from backhaul.store.receipts import rma_ids
 from backhaul.store.returns import warehouses_of
+
+_MOST_READ = 300  # calls to Loop, a minute's worth
 
 
 class Import:
@@ -42,11 +44,17 @@ def load(session: Session, read: Import) -> None:
 
 
 def find_returns(session: Session, figures: Sequence[Figures]) -> None:
-    """Read the returns that the store does not have from Loop, one call each: older ones, which changed before the first sync looked."""
+    """Read the returns that the store does not have from Loop, one call each: older ones, which changed before the first sync looked.
+
+    Raises BackhaulError where that would be more than `_MOST_READ` calls.
+    """
     known = _warehouses(session, figures)
-    for one in figures:
-        if one.return_id in known or not one.return_id.isdigit():
-            continue
+    unknown = [one for one in figures if one.return_id not in known and one.return_id.isdigit()]
+    if len(unknown) > _MOST_READ:
+        raise BackhaulError(
+            f"{session.merchant}: {len(unknown)} returns are not in the store; backfill the days on which they changed, then import again"
+        )
+    for one in unknown:
         intake.load(session, intake.check(session, intake.keep_news(session, session.loop.details(one.return_id), "details")))
 
 

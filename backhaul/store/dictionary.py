@@ -53,12 +53,12 @@ PURPOSES = {
 
 _COLUMN = re.compile(r"(?:^|[ .])(?P<name>[a-z0-9_]{1,63}),?  -- (?P<meaning>.{1,400})$")
 _KINDS = [
-    ("time", re.compile(r"\w+_at|as_of")),
-    ("flag", re.compile(r"is_\w+")),
+    ("time", re.compile(r"\w{1,60}_at|as_of")),
+    ("flag", re.compile(r"is_\w{1,60}")),
     ("json", re.compile(r"reasons")),
-    ("number", re.compile(r"\w*hours\w*|\w+_rate")),
-    ("money", re.compile(r"return_total|value_at_risk|price|discount|tax|refund|value|\w+_value")),
-    ("count", re.compile(r"(\w+_)?(units|returns|lines|days|exceptions)|place|score")),
+    ("number", re.compile(r"\w{0,60}hours\w{0,60}|\w{1,60}_rate")),
+    ("money", re.compile(r"return_total|value_at_risk|price|discount|tax|refund|value|\w{1,60}_value")),
+    ("count", re.compile(r"(\w{1,60}_)?(units|returns|lines|days|exceptions)|place|score")),
 ]
 _SAME_AS = {"recon_open": "recon_returns"}  # it has the same columns
 

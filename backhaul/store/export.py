@@ -14,7 +14,7 @@ from backhaul.store.desk import BadFilterError, bound, typed
 from backhaul.store.views import VIEWS
 
 _AT_ONCE = 2_000  # rows fetched
-_CONDITION = re.compile(r"\s*([a-z0-9_]{1,63})\s*(!=|>=|<=|=|>|<)(.*)", re.DOTALL)
+_CONDITION = re.compile(r"\s{0,20}([a-z0-9_]{1,63})\s{0,20}(!=|>=|<=|=|>|<)(.{0,800})", re.DOTALL)
 _WRITTEN = "write a condition as merchant=acme, created_at>=2026-11-01 or stage!=held; quote it, since < and > mean something to a shell"
 
 

@@ -110,3 +110,17 @@ def test_a_key_that_cannot_be_one_is_a_bad_row(tmp_path: Path, bad: str) -> None
     file.write_text(f"external_id,sku,expected,received,restocked,status\n{bad},TEE,1,1,1,Processed\n", encoding="utf-8")
     with pytest.raises(BadFiguresError, match="row 2"):
         read_figures(file)
+
+
+def test_a_file_of_thousands_of_wrong_rows_is_told_in_a_screen(tmp_path: Path) -> None:
+    with pytest.raises(BadFiguresError) as caught:
+        read(tmp_path, HEADER, *["1,#1,A,one,1,1,Processed,,,"] * 5_000)
+    told = str(caught.value).splitlines()
+    assert told[0] == "figures.csv: 5000 things to put right; nothing was imported"
+    assert told[1] == "row 2, expected: not a whole number of units" and told[-1] == "… and 4970 more"
+    assert len(told) == 32
+
+
+def test_a_file_that_nobody_keyed_in_is_refused_before_it_is_read_whole() -> None:
+    with pytest.raises(BadFiguresError, match="over 20 MB; split it"):
+        read_figures(Path("/dev/zero"))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from backhaul.connectors.airhouse.figures import BadFiguresError
+from backhaul.errors import BackhaulError
 from tests.airhouse.conftest import TO_AIRHOUSE, TO_MASONHUB, Build, Dock
 
 ASSUMPTIONS = [False, True]
@@ -92,6 +93,13 @@ def test_one_bad_row_keeps_the_whole_file_out(build: Build) -> None:
     assert dock.rows("SELECT * FROM receipts") == [] and dock.writes() == []
     assert [found["state"] for found in dock.rows("SELECT state FROM runs")] == ["failed", "failed"]
     assert "999" not in dock.rows("SELECT error FROM runs ORDER BY started_at DESC LIMIT 1")[0]["error"]
+
+
+def test_a_file_of_hundreds_of_unknown_returns_asks_for_a_backfill_and_loop_for_none_of_them(build: Build) -> None:
+    dock = build(assumed=False)
+    with pytest.raises(BackhaulError, match="301 returns are not in the store; backfill the days on which they changed"):
+        dock.bring_in(dock.write_csv(*(row(str(10_000 + number)) for number in range(301))))
+    assert dock.world.journal.calls("loop.details") == []
 
 
 @pytest.mark.parametrize("assumed", ASSUMPTIONS)

@@ -134,3 +134,11 @@ def test_of_a_record_that_cannot_be_read_no_text_is_kept_that_a_person_may_have_
 def test_a_text_of_a_record_is_printable_and_bounded(one: str) -> None:
     assert plain(one).isprintable() and len(plain(one)) <= text.PLAIN_LIMIT
     assert words(one).isprintable() and len(words(one)) <= WORDS_LIMIT
+
+
+@pytest.mark.parametrize(
+    "written", ['"k+y/of=acme99"', r'"k+y\/of=acme99"', r'"k\u002By\/of\u003dacme99"', r'"\u006b\u002b\u0079/of=acme99"']
+)
+def test_a_key_of_ours_is_taken_out_of_a_body_however_its_letters_are_escaped(written: str) -> None:
+    body = f'{{"order_name":{written},"note":"a \\\\u002B and \\u0022 stay"}}'.encode()
+    assert json.loads(text.mended(body, ("k+y/of=acme99",))) == {"order_name": "[secret]", "note": 'a \\u002B and " stay'}

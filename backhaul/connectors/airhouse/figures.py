@@ -23,6 +23,7 @@ from backhaul.connectors.by_file import BadFiguresError, BadRow
 NEEDED = ("external_id", "sku", "expected", "received", "restocked", "status")
 DATES = ("request_date", "delivery_date", "received_date")
 COLUMNS = (*NEEDED, "order_number", *DATES)
+_LARGEST = 20_000_000  # bytes; some 300,000 rows, which nobody keyed in
 _COUNTS = ("expected", "received", "restocked")
 _OF_THE_RETURN = ("status", "order_number", *DATES)  # the same in all rows of a return
 
@@ -47,7 +48,11 @@ def read_figures(path: Path) -> list[Figures]:
     if path.suffix.casefold() in (".xlsx", ".xls"):
         raise BadFiguresError(path.name, [BadRow(1, "file", "spreadsheets are not read; save the sheet as CSV, UTF-8")])
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise BadFiguresError(path.name, [BadRow(1, "file", f"over {_LARGEST // 1_000_000} MB; split it")])
+        text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
         raise BadFiguresError(path.name, [BadRow(1, "file", "not UTF-8; save it as CSV, UTF-8")]) from None
     except OSError as error:
