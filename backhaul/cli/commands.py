@@ -43,6 +43,7 @@ COMMANDS: dict[str, Listed] = {
         "exceptions": ("looking", "What needs a person."),
         "quarantine": ("looking", "Records that broke a critical rule."),
         "guard": ("braking", "What a merchant's limits hold back until a person has looked."),
+        "candidates": ("tying", "Units that no line expected, and whose they may be."),
         "pause": ("braking", "Stop all that is sent to a merchant's vendors, or to one, before the next call of every process."),
         "resume": ("braking", "Lift a merchant's pauses, or that of one vendor."),
     },
