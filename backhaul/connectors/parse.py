@@ -7,10 +7,11 @@ caller can name the field and the suites can quarantine the record. What costs t
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from backhaul.connectors.text import GONE, PLAIN_LIMIT, plain
@@ -25,6 +26,7 @@ SKU_LIMIT = 255  # characters, as Shopify has it
 _AMOUNT = re.compile(r"[+-]?\d{1,15}(\.\d{1,8})?", re.ASCII)
 _COUNT = re.compile(r"\d{1,9}(\.0{1,9})?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,6})?)?( ?(Z|[+-]\d{2}:?\d{2}))?)?", re.ASCII | re.IGNORECASE)
+_PLAIN_DATES = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{3}(\d{3})?)?Z?;)*", re.ASCII)
 
 
 class Unparsed(Enum):
@@ -119,3 +121,37 @@ def count(value: Scalar) -> int | Unparsed | None:
 def is_true(value: Scalar) -> bool:
     """A flag, however it is spelled; absent is False."""
     return value is True or value in (1, "1") or (isinstance(value, str) and value.strip().lower() == "true")
+
+
+def _texts(values: Sequence[Scalar], limit: int) -> Sequence[str | None] | None:
+    told = _told(values)
+    together = "".join(told or ())
+    is_plain = together.isprintable() and GONE not in together and not (" " in together and any(map(str.isspace, told or ())))
+    return values if told is not None and is_plain and max(map(len, told), default=0) <= limit else None  # type: ignore[return-value]
+
+
+def _times(values: Sequence[Scalar]) -> Sequence[datetime | None] | None:
+    told = _told(values)
+    if told is None or not _PLAIN_DATES.fullmatch("".join([f"{value};" for value in told])):
+        return None
+    try:
+        return [None if value is None else datetime.fromisoformat(f"{value.rstrip('Z')}Z") for value in values]  # type: ignore[union-attr]
+    except ValueError:  # the thirtieth of February
+        return None
+
+
+def _told(values: Sequence[Scalar]) -> list[str] | None:
+    """The texts of a column; None when it holds anything else but None."""
+    told = list(filter(None, values))
+    is_text = len(told) + values.count(None) == len(values) and set(map(type, told)) <= {str}
+    return told if is_text else None  # type: ignore[return-value]
+
+
+AT_ONCE: Mapping[Callable[..., object], Callable[[Sequence[Scalar]], Sequence[object] | None]] = {
+    text: partial(_texts, limit=PLAIN_LIMIT),
+    ident: partial(_texts, limit=KEY_LIMIT),
+    key: partial(_texts, limit=KEY_LIMIT),
+    sku: partial(_texts, limit=SKU_LIMIT),
+    time: _times,
+}
+"""A parser for a whole column of texts and None, where each value is as plain as most are; None where they have to be parsed one by one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import blake2b
@@ -10,8 +10,10 @@ from json.encoder import encode_basestring_ascii
 from types import NoneType
 from typing import Any
 
+from backhaul.domain.columns import once_each
 from backhaul.domain.words import DeliveryKind
 
+_NULL = "null"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -39,15 +41,18 @@ def content_hash(values: Sequence[object]) -> str:
     return hash_of(",".join(map(_form, values)))
 
 
-def canonical(rows: Sequence[Sequence[object]], places: Sequence[int] | None = None) -> list[str]:
-    """Each row's values in one text: the same for the same content, so that `hash_of(text)` is the row's `content_hash`.
+def forms(rows: Sequence[Sequence[object]], places: Sequence[int]) -> dict[int, list[str]]:
+    """The forms of the values in these columns, by the column's place; `canonical` joins those that count.
 
-    `places` names the columns that count, all when None. Done by columns, since a backfill hashes 60 values of each of a million returns,
-    and most values of a column repeat.
+    Done by columns, since a backfill hashes 60 values of each of a million returns, and most values of a column repeat.
     """
-    columns = list(zip(*rows, strict=True))
-    wanted = columns if places is None or not columns else [columns[place] for place in places]
-    return list(map(",".join, zip(*map(_forms, wanted), strict=True)))
+    columns = list(zip(*rows, strict=True)) or [()] * (max(places, default=0) + 1)
+    return {place: _forms(columns[place]) for place in places}
+
+
+def canonical(columns: Mapping[int, Sequence[str]], places: Sequence[int]) -> Iterator[str]:
+    """Each row's forms in one text: the same for the same content, so that `hash_of(text)` is the `content_hash` of the row's values."""
+    return map(",".join, zip(*(columns[place] for place in places), strict=True))
 
 
 def hash_of(text: str) -> str:
@@ -56,11 +61,10 @@ def hash_of(text: str) -> str:
 
 
 def _forms(values: Sequence[Any]) -> list[str]:
-    """The form of each value of a column. One that repeats is worked out once, unless types are mixed: 1 and True are one key."""
-    if len(set(map(type, values)) - {NoneType}) > 1:
-        return list(map(_form, values))
-    forms = {value: _form(value) for value in set(values)}
-    return list(map(forms.__getitem__, values))
+    try:
+        return list(map(encode_basestring_ascii, values))
+    except TypeError:  # not all are texts
+        return once_each(_form, values)
 
 
 def _form(value: object) -> str:
@@ -86,7 +90,7 @@ def _money(value: Decimal) -> str:
 
 _FORMS: dict[type, Callable[[Any], str]] = {
     str: encode_basestring_ascii,
-    NoneType: lambda _: "null",
+    NoneType: lambda _: _NULL,
     Decimal: _money,
     datetime: _instant,
     bool: str,  # True or False, never 1 or 0

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from backhaul.domain.facts import ReturnFacts
+from backhaul.domain.matching import clean_sku
 from backhaul.domain.plan import plan
 from backhaul.domain.planned import Plan
-from backhaul.domain.schema import RETURNS
+from backhaul.domain.schema import RETURN_LINES, RETURNS
 from backhaul.domain.words import DecisionKind
 from backhaul.pipeline.session import Session
-from backhaul.store.decisions import write_plans
-from backhaul.store.facts import due_returns, history_facts, read_facts
-from backhaul.store.records import ReturnRecord
+from backhaul.store.decisions import write_history, write_plans
+from backhaul.store.facts import Told, due_returns, history_facts, read_facts, told_otherwise
+from backhaul.store.records import Alone, ReturnRecord, in_order
 from backhaul.store.returns import mark_decided
 from backhaul.store.transaction import Transaction
 from backhaul.store.whereabouts import keep_history
 
+_STATE, _DESTINATION = (RETURNS.columns.index(name) for name in ("loop_state", "destination_id"))
+_SKU = RETURN_LINES.columns.index("sku")
 _AT_ONCE = 2_000
 _AT_ONCE_IN_TURN = 10  # on SQLite, where an event that arrives meanwhile waits for the transaction
 _AT_ONCE_BESIDE = 100  # on PostgreSQL, where it does not
@@ -52,13 +55,30 @@ def decide(session: Session, tx: Transaction, return_ids: Sequence[str]) -> Coun
 def decide_history(session: Session, tx: Transaction, first: Sequence[ReturnRecord]) -> Counter[str]:
     """Plan history that this transaction loads for the first time, from what is in hand; returns how often each decision was reached.
 
-    Reading a million returns back, one at a time, would cost a backfill a fourth of its time.
+    Of most of it nothing is known but its own record. Such returns are not planned one by one, a million times the same: all that have one
+    state and one pattern of lines with and without a SKU share the plan of the first of them.
     """
-    place = RETURNS.columns.index("destination_id")
-    warehouses = {record.return_id: session.settings.warehouse_for(record.row[place]) for record in first}
-    planned = _write(session, tx, history_facts(tx.connection, tx.merchant, first, warehouses, tx.now))
-    keep_history(tx, first, planned)
-    return _newly_reached(planned)
+    told = told_otherwise(tx.connection, tx.merchant, [record.return_id for record in first])
+    shared: dict[Hashable, Plan] = {}
+    alone: list[Alone] = []
+    beside: list[ReturnFacts] = []
+    for record in first:
+        if record.return_id in told.ids:
+            beside.append(_in_hand(session, tx, record, told))
+            continue
+        lines = in_order(record.lines)
+        shape = record.row[_STATE], *[clean_sku(line[_SKU]) is None for line in lines]
+        if shape not in shared:
+            facts = _in_hand(session, tx, record, told)
+            shared[shape] = plan(facts, session.terms(facts.warehouse), tx.now)
+        alone.append(Alone(record, lines, shared[shape]))
+    write_history(tx, alone, session.policy.hash)
+    keep_history(tx, alone)
+    return _newly_reached(_write(session, tx, beside)) + Counter(str(one.plan.decision.kind) for one in alone)
+
+
+def _in_hand(session: Session, tx: Transaction, record: ReturnRecord, told: Told) -> ReturnFacts:
+    return history_facts(record, session.settings.warehouse_for(record.row[_DESTINATION]), told, tx.now)
 
 
 def count_decided(session: Session, decided: Counter[str]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
-from backhaul.store.types import sqlite_value
+from backhaul.store.types import driver_form
 
 if TYPE_CHECKING:
     import psycopg  # a fifth of a second, which a store in a file need not pay
@@ -81,10 +81,10 @@ def _write(connection: sa.Connection, table: sa.Table, columns: Sequence[str], r
 
 
 def _for_sqlite(table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> list[tuple[Any, ...]]:
-    converted = []
+    converted: list[Sequence[Any]] = []
     for name, values in zip(columns, zip(*rows, strict=True), strict=True):
-        convert = sqlite_value(table.c[name].type)
-        converted.append(values if convert is None else [None if value is None else convert(value) for value in values])
+        convert = driver_form(table.c[name].type)
+        converted.append(values if convert is None else convert(values))
     return list(zip(*converted, strict=True))
 
 

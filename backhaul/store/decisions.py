@@ -12,14 +12,17 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from backhaul.domain import schema
 from backhaul.domain.deliveries import AMEND, FAIL, REVIVE, SHELVE, UNSHELVE
 from backhaul.domain.facts import ReturnFacts
+from backhaul.domain.matching import clean_sku
 from backhaul.domain.planned import ABOUT_DELIVERIES, OVER_WHEN_ENDED, PLANNED_EXCEPTIONS, Plan, units_of
 from backhaul.domain.windows import Window
 from backhaul.domain.words import DecisionKind, DeliveryKind, ExceptionKind, LineOutcome
 from backhaul.store import bulk, outbox
 from backhaul.store.exceptions import raise_exception, resolve_exception
 from backhaul.store.indexed import IS_CURRENT
+from backhaul.store.records import Alone
 from backhaul.store.tables import UNIT_COUNTS, decisions, exceptions, matches, returns
 from backhaul.store.transaction import Transaction
 
@@ -31,6 +34,7 @@ _DECISION = (
 _NEEDED_NO_MORE = ("loop.", DeliveryKind.RMA_CREATE.value, DeliveryKind.RMA_UPDATE.value)
 _OWED_AGAIN = (AMEND, REVIVE, SHELVE, UNSHELVE)
 _MATCH = ("merchant", "return_id", "match_no", "line_item_id", "sku", "condition", "discrepancy", "units")
+_LINE_ID, _SKU = (schema.RETURN_LINES.columns.index(name) for name in ("line_item_id", "sku"))
 _NO_DISCREPANCY = (LineOutcome.AVAILABLE, LineOutcome.AWAITED)
 _OUTCOMES = {outcome: (outcome.value, None if outcome in _NO_DISCREPANCY else outcome.value) for outcome in LineOutcome}
 
@@ -44,6 +48,29 @@ def write_plans(tx: Transaction, planned: Sequence[tuple[ReturnFacts, Plan]], po
         _write_deliveries(tx, facts, plan)
     _write_exceptions(tx, planned)
     tx.move(facts.return_id for facts, _ in planned)
+
+
+def write_history(tx: Transaction, alone: Sequence[Alone], policy_hash: str) -> None:
+    """Write decisions and matches of returns of which nothing but their own records is known; many share one plan."""
+    plans = {id(one.plan): one.plan for one in alone}
+    said = {key: _said(tx, plan, policy_hash, tx.now) for key, plan in plans.items()}
+    outcomes = {key: [_OUTCOMES[line.outcome] for line in plan.match.lines] for key, plan in plans.items()}
+    bulk.insert(tx.connection, decisions, _DECISION, [(tx.merchant, one.record.return_id, 1, True, *said[id(one.plan)]) for one in alone])
+    rows = [
+        (tx.merchant, one.record.return_id, number, line[_LINE_ID], clean_sku(line[_SKU]), *outcome, 1)
+        for one in alone
+        for number, (line, outcome) in enumerate(zip(one.lines, outcomes[id(one.plan)], strict=True))
+    ]
+    bulk.insert(tx.connection, matches, _MATCH, rows)
+
+
+def _said(tx: Transaction, plan: Plan, policy_hash: str, decided_at: datetime) -> bulk.Row:
+    """What a plan decides, as its row has it after the key."""
+    decision = plan.decision
+    return (
+        *(decision.kind.value, _as_json(decision.reasons), *units_of(plan.match)),
+        *(policy_hash, decision.due_at, decided_at, tx.now, tx.run_id),
+    )
 
 
 def _says_more(facts: ReturnFacts, plan: Plan) -> bool:
@@ -68,8 +95,7 @@ def _write_decisions(tx: Transaction, changed: Sequence[tuple[ReturnFacts, Plan]
         is_same = standing is not None and (standing.decision.kind, standing.decision.reasons) == (decision.kind, decision.reasons)
         decided_at = standing.decided_at if standing is not None and is_same else tx.now
         key = (tx.merchant, facts.return_id, numbers.get(facts.return_id, 0) + 1, True)
-        said = (decision.kind.value, _as_json(decision.reasons), *units_of(plan.match))
-        rows.append((*key, *said, policy_hash, decision.due_at, decided_at, tx.now, tx.run_id))
+        rows.append((*key, *_said(tx, plan, policy_hash, decided_at)))
     bulk.insert(tx.connection, decisions, _DECISION, rows)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import takewhile
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from msgspec.structs import replace
@@ -23,7 +23,18 @@ from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, Loo
 from backhaul.store import bulk
 from backhaul.store.indexed import HAS_DUE_DATE, IS_DUE
 from backhaul.store.records import ReturnRecord
-from backhaul.store.tables import UNIT_COUNTS, decisions, deliveries, quarantine, receipt_lines, receipts, return_lines, returns, rmas
+from backhaul.store.tables import (
+    UNIT_COUNTS,
+    decisions,
+    deliveries,
+    exceptions,
+    quarantine,
+    receipt_lines,
+    receipts,
+    return_lines,
+    returns,
+    rmas,
+)
 from backhaul.store.ties import ties_about
 
 # The columns that a decision needs: a backfill decides a million returns, and amounts cost more to read than all the rest.
@@ -87,36 +98,42 @@ def read_facts(connection: sa.Connection, merchant: str, return_ids: Sequence[st
     ]
 
 
-def history_facts(
-    connection: sa.Connection, merchant: str, records: Sequence[ReturnRecord], warehouses: Mapping[str, str], now: datetime
-) -> list[ReturnFacts]:
-    """All that is known of returns that are loaded as history for the first time: what is in hand, and what the warehouse told of them."""
-    ids = [record.return_id for record in records]
-    known_rmas = _rmas(connection, merchant, ids)
-    bad_receipts = _bad_receipts(connection, merchant, ids)
-    found: list[ReturnFacts] = []
-    for record in records:
-        return_id, loop_state, order_name, tracking_number = _HEAD_IN_HAND(record.row)
-        state = _STATES[loop_state]
-        found.append(
-            ReturnFacts(
-                return_id=return_id,
-                warehouse=warehouses[return_id],
-                loop_state=state,
-                first_state=state,
-                order_name=order_name,
-                ordinal=1,  # as above
-                tracking_number=tracking_number,
-                is_history=True,
-                first_seen_at=now,
-                lines=tuple([Line(*_LINE_IN_HAND(line)) for line in record.lines]),
-                rma=known_rmas.get(return_id),
-                owed=(),
-                standing=None,
-                receipt_quarantine=bad_receipts.get(return_id),
-            )
-        )
-    return found
+class Told(NamedTuple):
+    """What is known of returns besides their own records: RMAs, receipts in quarantine, and exceptions that are open."""
+
+    rmas: dict[str, Rma]
+    bad_receipts: dict[str, str]
+    ids: set[str]  # of all returns of which there is any of these
+
+
+def told_otherwise(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> Told:
+    """What is known already of returns whose first records are being loaded."""
+    told, bad = _rmas(connection, merchant, return_ids), _bad_receipts(connection, merchant, return_ids)
+    query = sa.select(exceptions.c.return_id).where(exceptions.c.merchant == merchant, exceptions.c.resolved_at.is_(None))
+    stopped = {row.return_id for row in bulk.select_by_keys(connection, query, exceptions.c.return_id, return_ids)}
+    return Told(told, bad, {*told, *bad, *stopped})
+
+
+def history_facts(record: ReturnRecord, warehouse: str, told: Told, now: datetime) -> ReturnFacts:
+    """All that is known of a return that is loaded as history for the first time."""
+    return_id, loop_state, order_name, tracking_number = _HEAD_IN_HAND(record.row)
+    state = _STATES[loop_state]
+    return ReturnFacts(
+        return_id=return_id,
+        warehouse=warehouse,
+        loop_state=state,
+        first_state=state,
+        order_name=order_name,
+        ordinal=1,  # as above
+        tracking_number=tracking_number,
+        is_history=True,
+        first_seen_at=now,
+        lines=tuple([Line(*_LINE_IN_HAND(line)) for line in record.lines]),
+        rma=told.rmas.get(return_id),
+        owed=(),
+        standing=None,
+        receipt_quarantine=told.bad_receipts.get(return_id),
+    )
 
 
 def _bad_receipts(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> dict[str, str]:

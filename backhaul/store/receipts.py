@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from backhaul.domain import schema
 from backhaul.domain.content import Content, version_of, versioned
-from backhaul.domain.keys import canonical
+from backhaul.domain.keys import canonical, forms
 from backhaul.domain.words import RmaStage
 from backhaul.store import bulk
 from backhaul.store.quarantine import release
@@ -59,7 +59,8 @@ def make_record(row: Sequence[Any], lines: Sequence[Sequence[Any]], body: str) -
 
 def _hash(row: Sequence[Any], lines: Sequence[Sequence[Any]], version: int) -> str:
     places, line_places = _CONTENT.covered(version)
-    return versioned(version, ",".join([*canonical([row], places), *canonical(lines, line_places)]))
+    texts = *canonical(forms([row], places), places), *canonical(forms(lines, line_places), line_places)
+    return versioned(version, ",".join(texts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from backhaul.domain import schema
 from backhaul.domain.content import Content, named, version_of, versioned
-from backhaul.domain.keys import canonical
+from backhaul.domain.keys import canonical, forms
+from backhaul.domain.matching import line_order
+from backhaul.domain.planned import Plan
 from backhaul.store import bulk
 
 LISTED = "list"  # the source that tells every column
@@ -28,8 +32,7 @@ _FACTS = (
 _LINE_FACTS = ("line_item_id", "sku")
 
 
-@dataclass(frozen=True, slots=True)
-class ReturnRecord:
+class ReturnRecord(msgspec.Struct, frozen=True, gc=False):
     """One return as it came: its row and its lines' rows, as the frames have them and its body without personal data."""
 
     return_id: str
@@ -62,6 +65,19 @@ class ReturnRecord:
         if version >= _CONTENT.newest:
             return self.content_hash, self.facts_hash
         return _hashes([self.row], [self.lines], version)[0]
+
+
+class Alone(NamedTuple):
+    """A return that is loaded as history, of which nothing but its record is known, with its lines in order and what that calls for."""
+
+    record: ReturnRecord
+    lines: Sequence[Sequence[Any]]
+    plan: Plan
+
+
+def in_order(lines: Sequence[bulk.Row]) -> Sequence[bulk.Row]:
+    """Lines in the order in which units are tied to them."""
+    return lines if len(lines) < 2 else sorted(lines, key=lambda line: line_order(line[1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +137,11 @@ def _hashes(rows: Sequence[bulk.Row], lines: Sequence[Sequence[bulk.Row]], versi
     """Each record's content hash and facts hash. The order in which Loop lists the lines makes no difference to them."""
     places, line_places = _CONTENT.covered(version)
     facts_places, line_facts_places = named(_CONTENT.head, places, _FACTS), named(_CONTENT.lines, line_places, _LINE_FACTS)
-    flat = [line for own in lines for line in own]
-    texts, facts_of = iter(canonical(flat, line_places)), iter(canonical(flat, line_facts_places))
+    heads, told = forms(rows, places), forms([line for own in lines for line in own], line_places)
+    texts, facts_of = canonical(told, line_places), canonical(told, line_facts_places)
     hashes = []
-    for own, text, facts in zip(lines, canonical(rows, places), canonical(rows, facts_places), strict=True):
-        told = sorted(zip([line[1] or "" for line in own], islice(texts, len(own)), strict=True))
-        content = versioned(version, ",".join([text, *(line for _, line in told)]))
+    for own, text, facts in zip(lines, canonical(heads, places), canonical(heads, facts_places), strict=True):
+        in_order = sorted(zip([line[1] or "" for line in own], islice(texts, len(own)), strict=True))
+        content = versioned(version, ",".join([text, *[line for _, line in in_order]]))
         hashes.append((content, versioned(version, ";".join([facts, *sorted(islice(facts_of, len(own)))]))))
     return hashes

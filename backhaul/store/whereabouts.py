@@ -17,16 +17,14 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from backhaul.domain import schema
-from backhaul.domain.facts import ReturnFacts
 from backhaul.domain.keys import effect_key
-from backhaul.domain.planned import Plan
 from backhaul.domain.whereabouts import STOPPING, Amounts, Call, Known, Stage, awaited_by, stage_of, value_at_risk
 from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, LineOutcome, LoopState, RmaStage
 from backhaul.store import bulk
 from backhaul.store.engine import Store
 from backhaul.store.indexed import IS_CURRENT
 from backhaul.store.months import mark_months
-from backhaul.store.records import ReturnRecord
+from backhaul.store.records import Alone
 from backhaul.store.tables import decisions, deliveries, exceptions, matches, receipts, return_lines, returns, rmas, whereabouts
 from backhaul.store.transaction import Transaction
 from backhaul.store.types import Time
@@ -37,7 +35,6 @@ SEEN_KINDS = (DeliveryKind.RMA_CREATE, DeliveryKind.LOOP_FLAG, DeliveryKind.LOOP
 _DELIVERED = "delivered"  # the carrier's word, as Loop passes it on
 _AT_ONCE = 5_000
 _AT_RISK = [LineOutcome.DAMAGED.value, LineOutcome.MISSING.value, LineOutcome.UNVERIFIABLE.value, LineOutcome.AWAITED.value]
-_LINE_ID = schema.RETURN_LINES.columns.index("line_item_id")
 _AMOUNTS = itemgetter(*(schema.RETURN_LINES.columns.index(name) for name in ("price", "discount", "tax")))
 _CREATED_AT = schema.RETURNS.columns.index("created_at")
 _IS_PAID = schema.RETURNS.columns.index("is_paid")
@@ -88,20 +85,15 @@ def settle_whereabouts(tx: Transaction) -> None:
         tx.moved.clear()
 
 
-def keep_history(tx: Transaction, first: Sequence[ReturnRecord], planned: Sequence[tuple[ReturnFacts, Plan]]) -> None:
-    """Write where history stands that is loaded for the first time, from what is in hand; of what a warehouse has told, nothing is.
-
-    `first` are the records of `planned`, in the same order.
-    """
+def keep_history(tx: Transaction, alone: Sequence[Alone]) -> None:
+    """Write where history stands that is loaded for the first time, and of which nothing but its own records is known."""
     rows = []
-    for record, (facts, plan) in zip(first, planned, strict=True):
-        if facts.rma is None:
-            amounts = {line[_LINE_ID]: _AMOUNTS(line) for line in record.lines}
-            lines = ((line.outcome, *amounts[line.line_item_id]) for line in plan.match.lines)
-            at_risk = value_at_risk(lines, is_paid=bool(record.row[_IS_PAID]))
-            rows.append((tx.merchant, facts.return_id, Stage.HISTORY.value, None, at_risk, *_NOTHING_TOLD))
+    for record, lines, plan in alone:
+        matched = zip(plan.match.lines, lines, strict=True)
+        at_risk = value_at_risk(((line.outcome, *_AMOUNTS(told)) for line, told in matched), is_paid=bool(record.row[_IS_PAID]))
+        rows.append((tx.merchant, record.return_id, Stage.HISTORY.value, None, at_risk, *_NOTHING_TOLD))
     bulk.upsert(tx.connection, whereabouts, _COLUMNS, rows, is_new=True)
-    mark_months(tx.connection, tx.merchant, {record.row[_CREATED_AT] for record in first})
+    mark_months(tx.connection, tx.merchant, {one.record.row[_CREATED_AT] for one in alone})
     tx.moved.difference_update(row[1] for row in rows)
 
 

@@ -15,7 +15,7 @@ from backhaul.connectors.decoding import shaped
 from backhaul.connectors.http import Http, Observe, budget_for
 from backhaul.connectors.loop import answers, endpoints
 from backhaul.connectors.loop.answers import AsnRow, Webhook
-from backhaul.connectors.loop.decode import Record, decode, decode_page, row_of
+from backhaul.connectors.loop.decode import Record, decode, decode_page, row_of, rows_of
 from backhaul.connectors.loop.endpoints import FLAG, NOTE, NOTES, PROCESS, RETURNS, Action
 from backhaul.connectors.loop.normalise import batch
 from backhaul.connectors.loop.paginate import Ask, Pager, Row
@@ -166,7 +166,7 @@ class LoopClient:
         pager = Pager(start, end)
         while (ask := pager.next()) is not None:
             records, has_more = self._page(state, ask)
-            rows = list(map(row_of, records))
+            rows = rows_of(records)
             yield list(zip(rows, records, strict=True))
             pager.feed(rows, has_more)
 

@@ -10,6 +10,7 @@ import msgspec
 from backhaul.connectors import decoding, parse
 from backhaul.connectors.base import Rejected
 from backhaul.connectors.decoding import UNREADABLE
+from backhaul.connectors.frames import parsed, picked
 from backhaul.connectors.loop.paginate import Row
 from backhaul.connectors.loop.wire import CONTAINERS, FREE, WANTED, PageWire, PeekWire, RawPageWire, ReturnWire
 from backhaul.connectors.text import fingerprint, kept
@@ -68,6 +69,17 @@ def row_of(record: Record) -> Row:
     if isinstance(record, Rejected):
         return Row(record.record_key, _moment(_PEEK.decode(record.body).updated_at))
     return Row(parse.ident(record.id) or fingerprint(_ENCODER.encode(record)), _moment(record.updated_at))
+
+
+def rows_of(records: Sequence[Record]) -> list[Row]:
+    """`row_of` of each record of a page."""
+    if not set(map(type, records)) <= {ReturnWire}:
+        return list(map(row_of, records))
+    ids, moments = parsed(picked(records, "id"), parse.ident), parsed(picked(records, "updated_at"), parse.time)
+    return [
+        Row(ident, moment) if ident is not None and moment is not parse.UNPARSED else row_of(record)
+        for ident, moment, record in zip(ids, moments, records, strict=True)
+    ]
 
 
 def _moment(value: object) -> datetime | None:

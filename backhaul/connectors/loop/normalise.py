@@ -192,6 +192,8 @@ def _is_paid(record: ReturnWire) -> bool:
 
 def _outcome_time(value: PhpDate | Scalar) -> datetime | Unparsed | None:
     """A time from PHP's form of it, in the zone that stands beside it, or from plain text."""
+    if value is None:
+        return None
     if not isinstance(value, PhpDate):
         return parse.time(value)
     moment = parse.time(value.date)

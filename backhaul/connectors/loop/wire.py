@@ -16,7 +16,7 @@ from backhaul.connectors.parse import Scalar
 from backhaul.connectors.text import GONE
 
 
-class PhpDate(msgspec.Struct, omit_defaults=True, gc=False):
+class PhpDate(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
     """A PHP DateTime as JSON, as `outcomes_processed_at` has it."""
 
     date: Scalar = None
@@ -118,11 +118,10 @@ class ReturnWire(msgspec.Struct, omit_defaults=True, gc=False):
 
     def __post_init__(self) -> None:
         """The map of outcomes is open, so that it could hold anything: a text in it that is no time is not kept."""
-        if type(self.outcomes_processed_at) is dict:
+        told = self.outcomes_processed_at
+        if type(told) is dict and not all(map(_may_be_time, told.values())):
             self.outcomes_processed_at = {
-                name: at if _may_be_time(at) else GONE
-                for name, at in self.outcomes_processed_at.items()
-                if _may_be_time(at) or name.endswith("_processed")
+                name: at if _may_be_time(at) else GONE for name, at in told.items() if _may_be_time(at) or name.endswith("_processed")
             }
 
 
