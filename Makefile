@@ -37,7 +37,7 @@ demo: install ## Run the whole of Backhaul against simulated vendors
 	@$(BIN)/backhaul demo
 
 test: install browser ## Run the tests
-	@$(BIN)/pytest -n 2 --dist loadfile
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: install ## Let everything go wrong: every operation fails, every point is a crash, thousands of histories (over an hour)
 	@CHAOS=1 $(BIN)/pytest tests/chaos -n 2 --dist worksteal

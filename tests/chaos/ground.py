@@ -112,6 +112,7 @@ class Account:
         self.retried: Counter[str] = Counter()  # how often an operator had a return's deliveries tried again
         self.elsewhere: Callable[[str, list[str], Row], object] | None = None
         self.since = ""  # where a backfill begins
+        self.figures: dict[str, dict[str, tuple[int, int, int]]] | None = None  # by return and SKU, where a person keys them into a file
 
     def write_config(self) -> None:
         """Write the config file anew."""

@@ -6,6 +6,7 @@ is judged as it leaves: by what the store has been told at that moment, or had w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -16,10 +17,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from backhaul.errors import BackhaulError
 from backhaul.sandbox.core.courier import Posting
-from tests.chaos.ground import Account, Ground
+from backhaul.sandbox.core.parcels import outcome_units
+from tests.chaos.ground import START, Account, Ground
 from tests.chaos.invariants import check
 from tests.chaos.model import Decision, expected, on_receipt, told_facts, true_facts
 from tests.chaos.operations import Crash, Mode, Operations, answer, watched
+from tests.chaos.scenarios import BY_FILE, FIGURES, bring_figures, figures_file
 from tests.chaos.sweep import heal
 
 SKU, OTHER = "TEE-NVY-M", "CAP-RED-1"
@@ -31,6 +34,8 @@ OUTCOME_HOURS = timedelta(hours=25)  # after which what is undone is told to a p
 CALL_LASTS = timedelta(seconds=45)  # a slow call, within its deadline
 CALLS_FOR = {"process": {"process"}, "flag": {"flag"}, "note": {"flag"}, "close": {"process", "flag"}}
 BOUND = ("accepted", "confirmed", "refused", "failed")
+
+AIRHOUSE_BY_FILE = "airhouse by file"
 
 places = st.integers(0, 3)
 
@@ -100,12 +105,18 @@ class Histories(RuleBasedStateMachine):
         self.ids: list[str] = []
         self.breaches: list[str] = []
         self.postings: list[Posting] = []
+        self._past: dict[str, int] = {}  # when each return that only a backfill has seen last changed
+        self._received: dict[str, int] = {}  # of figures in a file: how many days after the start
         self.is_open = False
 
-    @initialize(warehouse=st.sampled_from(["masonhub", "masonhub", "airhouse"]), cart=st.sampled_from(CARTS[:3]))
+    @initialize(warehouse=st.sampled_from(["masonhub", "masonhub", "airhouse", AIRHOUSE_BY_FILE]), cart=st.sampled_from(CARTS[:3]))
     def begin(self, warehouse: str = "masonhub", cart: tuple[str | None, ...] = (SKU,)) -> None:
-        """A merchant with one return that is announced."""
-        self.account = self.ground.open(warehouse)
+        """A merchant with one return that is announced, or that waits for a file."""
+        if warehouse == AIRHOUSE_BY_FILE:
+            self.account = self.ground.open("airhouse", **BY_FILE)
+            self.account.figures = {}
+        else:
+            self.account = self.ground.open(warehouse)
         self.account.subscribe()
         self.is_open = True
         self.shop(cart)
@@ -164,15 +175,37 @@ class Histories(RuleBasedStateMachine):
 
     @rule(place=places, parcel=st.sampled_from(PARCELS))
     def receive(self, place: int, parcel: str = "all") -> None:
-        """A parcel is received, or its receipt corrected."""
-        if self._is_announced(place):
+        """A parcel is received, or its receipt corrected; a person exports what was counted, where that is how results come."""
+        if self.account.figures is not None:
+            self.account.wait()
+            self._key_in(place, parcel, self.account.figures)
+        elif self._is_announced(place):
             self.account.wait()
             self.account.receive(self._at(place), parcel)
+
+    def _key_in(self, place: int, parcel: str, figures: dict[str, dict[str, tuple[int, int, int]]]) -> None:
+        """The dashboard's whole table, each return with its newest figures and a received date that moves with them."""
+        expected = Counter(line.sku for line in self.account.loop.need(self._at(place)).lines if line.sku)
+        if not expected:
+            return
+        counted = {sku: Counter(graded) for sku, graded in outcome_units(parcel, list(expected.items())).items()}
+        skus = sorted({*expected, *counted})
+        found = {sku: (expected[sku], counted.get(sku, Counter()).total(), counted.get(sku, Counter())["available"]) for sku in skus}
+        figures.pop(self._at(place), None)
+        figures[self._at(place)] = found
+        self._received[self._at(place)] = max(self._received.values(), default=0) + 1
+        lines = [
+            f"{return_id},#1,{sku},{','.join(map(str, counts))},Processed,2026-03-02,2026-03-07,{START + timedelta(days=on):%Y-%m-%d}"
+            for return_id, on in self._received.items()
+            for sku, counts in figures[return_id].items()
+        ]
+        figures_file(self.account).write_text("\n".join([FIGURES, *lines, ""]), encoding="utf-8")
+        self._run(bring_figures)
 
     @rule(place=places)
     def garble(self, place: int) -> None:
         """The warehouse tells of a receipt that cannot be."""
-        if not self._is_announced(place):
+        if self.account.figures is not None or not self._is_announced(place):
             return
         self.account.wait()
         if self.account.warehouse == "airhouse":
@@ -264,6 +297,7 @@ class Histories(RuleBasedStateMachine):
         """A return from before any sync has looked, which a backfill alone sees: history, until it changes."""
         began = self.account.world.now - timedelta(days=9)
         self.ids.append(self.account.shop(*cart, order_number=1000 + len(self.ids), at=began))
+        self._past[self.ids[-1]] = self.account.loop.need(self.ids[-1]).updated_at
         days = [f"{began + timedelta(days=number):%Y-%m-%d}" for number in (0, 1)]
         self._run(lambda account: account.backfill(*days))
 
@@ -316,7 +350,8 @@ class Histories(RuleBasedStateMachine):
 
     def _heal(self) -> list[str]:
         """All goes well until all is quiet; then a person sends what was decided in shadow, and all goes well again."""
-        steps = (lambda account: account.post(account.fresh_postings()), Account.take_in, Account.sync)
+        by_file = [bring_figures] if self._received else []
+        steps = (lambda account: account.post(account.fresh_postings()), Account.take_in, *by_file, Account.sync)
         found = heal(steps, self.account)
         shadowed = self.account.rows("SELECT DISTINCT return_id FROM deliveries WHERE merchant = :m AND state = 'shadow'")
         if shadowed:
@@ -335,6 +370,8 @@ class Histories(RuleBasedStateMachine):
         found = []
         if decided != wanted[0]:
             found.append(f"return {return_id} is decided {decided}, the model says {wanted}: {facts}, deliveries {states}")
+        if self._past.get(return_id) == account.loop.need(return_id).updated_at and return_id in str(account.effects()):
+            found.append(f"return {return_id} is history, and was acted on: {account.effects()}")
         if bound is None and wanted[0] in ("process", "flag") and not (told is not None and told.is_history):
             found.append(f"return {return_id} is to {wanted[0]}, and was not: {facts}, deliveries {states}")
         return found + self._unexplained(return_id, bound, on_receipt(facts, account.world.now)[0], facts.is_withheld)

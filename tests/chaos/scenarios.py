@@ -15,6 +15,7 @@ from tests.chaos.ground import Account, Ground
 
 Step = Callable[[Account], object]
 FIGURES = "external_id,order_number,sku,expected,received,restocked,status,request_date,delivery_date,received_date"
+BY_FILE = {"policy": 'announce = "off"', "airhouse": ""}  # sections of a merchant who uses no API of Airhouse's
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,7 @@ class Scenario:
 
     def open(self, ground: Ground) -> Account:
         """A merchant to whom all that comes before has happened."""
-        by_file = {"policy": 'announce = "off"', "airhouse": ""} if self.is_by_file else {}
-        account = ground.open(self.warehouse, **by_file)
+        account = ground.open(self.warehouse, **(BY_FILE if self.is_by_file else {}))
         self.prepare(account)
         account.wait()
         return account
@@ -103,15 +103,15 @@ def _figures(account: Account) -> None:
     good, bad = account.shop("TEE-NVY-M", order_number=1), account.shop("TEE-NVY-M", order_number=2)
     told = [(good, "#1", "1,1,1"), (bad, "#2", "1,1,0")]
     lines = [f"{key},{order},TEE-NVY-M,{counts},Processed,2026-03-02,2026-03-07,2026-03-09" for key, order, counts in told]
-    _figures_file(account).write_text("\n".join([FIGURES, *lines, ""]), encoding="utf-8")
+    figures_file(account).write_text("\n".join([FIGURES, *lines, ""]), encoding="utf-8")
 
 
-def _figures_file(account: Account) -> Path:
+def figures_file(account: Account) -> Path:
     return account.file.with_suffix(".csv")
 
 
-def _import(account: Account) -> None:
-    account.bring_in(_figures_file(account))
+def bring_figures(account: Account) -> None:
+    account.bring_in(figures_file(account))
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -123,5 +123,5 @@ SCENARIOS: dict[str, Scenario] = {
     "cancel": Scenario(_cancel),
     "webhook to RMA": Scenario(_subscribed, steps=(_post, Account.take_in), heal=(_post, Account.take_in, Account.sync)),
     "backfill window": Scenario(_past, steps=(_backfill,), heal=(_backfill, Account.sync)),
-    "import": Scenario(_figures, steps=(_import,), heal=(_import,), warehouse="airhouse", is_by_file=True),
+    "import": Scenario(_figures, steps=(bring_figures,), heal=(bring_figures,), warehouse="airhouse", is_by_file=True),
 }
