@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import ceil
 from typing import Any
 
+from backhaul.config import load
 from backhaul.sandbox import Sandbox, config_env, config_toml, scenarios
 from benchmarks.surroundings import folder, sqlite
 
@@ -23,20 +26,15 @@ def measure(count: int) -> dict[str, Any]:
     """
     from flows.sync import sync
 
-    with Sandbox(seed=11) as box, folder() as path, sqlite() as fresh:
-        text = config_toml(box, store_url=fresh(path))
-        limit = "requests_per_minute = 100000\napi_key", "requests_per_minute = 100000\ntoken"
-        text = text.replace("api_key", limit[0], 1).replace("token =", f"{limit[1]} =", 1)
-        (path / "backhaul.toml").write_text(text)
-        os.environ.update(config_env(box) | {"GX_ANALYTICS_ENABLED": "false"})
+    with _house() as (box, config):
         made = scenarios.populate(box.world, "acme", count, days=5)
         journal = box.world.journal
         journal.clear()
-        sync.fn("acme", config=str(path / "backhaul.toml"), trigger="command")
+        sync.fn("acme", config=config, trigger="command")
         first = journal.counts()["acme"]
         scenarios.receive_some(box.world, "acme", share=0.5)
         journal.clear()
-        sync.fn("acme", config=str(path / "backhaul.toml"), trigger="command")
+        sync.fn("acme", config=config, trigger="command")
         second = journal.counts()["acme"]
         acted = len({call.path for name in ("loop.process", "loop.note", "loop.flag") for call in journal.writes(name, "acme")})
     announced = made.states["open"] + made.states["review"]
@@ -45,3 +43,38 @@ def measure(count: int) -> dict[str, Any]:
     fewest += len(STATES) + 2 + ceil(announced / RMAS_A_CALL) + acted + 2  # look, look at our acts, poll, act; report; warehouse's own
     calls = Counter(first) + Counter(second)
     return {"calls_vs_minimum": round(calls.total() / fewest, 2), "calls": {"made": dict(sorted(calls.items())), "fewest": fewest}}
+
+
+def measure_quiet(count: int) -> dict[str, Any]:
+    """Have the RMAs of `count` returns received, all within the days in which they may be corrected, and count the calls of a sync with no news.
+
+    The warehouse tells of no change: those RMAs are asked for again and again, and its own list is read, within `poll_calls_per_sync`.
+    """
+    from flows.sync import sync
+
+    with _house('mode = "shadow"') as (box, config):
+        scenarios.populate(box.world, "acme", count, days=5)
+        sync.fn("acme", config=config, trigger="command")
+        received = len(scenarios.receive_some(box.world, "acme", share=1.0, mix={"all": 1}))
+        for _ in range(2 + 2 * received // (RMAS_A_CALL * 45)):  # until every receipt is taken in; the warehouse's own list has a fourth
+            sync.fn("acme", config=config, trigger="command")
+        box.world.journal.clear()
+        quiet = sync.fn("acme", config=config, trigger="command")
+        calls = box.world.journal.counts()["acme"]
+        budget = load(config).merchant("acme").account("acme", "masonhub").section.poll_calls_per_sync
+    if quiet.counts.get("receipts_out"):
+        raise RuntimeError("the sync was not quiet")
+    asked = sum(number for name, number in calls.items() if name.startswith("masonhub."))
+    return {"quiet_sync_calls": asked, "quiet_sync": {"received": received, "budget": budget, "calls": dict(sorted(calls.items()))}}
+
+
+@contextmanager
+def _house(mode: str = 'mode = "live"') -> Iterator[tuple[Sandbox, str]]:
+    """A merchant at a sandbox, and its config; no limit of calls a minute holds anything up."""
+    with Sandbox(seed=11) as box, folder() as path, sqlite() as fresh:
+        text = config_toml(box, store_url=fresh(path)).replace('mode = "live"', mode, 1)
+        limit = "requests_per_minute = 100000\napi_key", "requests_per_minute = 100000\ntoken"
+        text = text.replace("api_key", limit[0], 1).replace("token =", f"{limit[1]} =", 1)
+        (path / "backhaul.toml").write_text(text)
+        os.environ.update(config_env(box) | {"GX_ANALYTICS_ENABLED": "false"})
+        yield box, str(path / "backhaul.toml")
