@@ -46,7 +46,7 @@ def measure(count: int) -> dict[str, Any]:
 
 
 def measure_quiet(count: int) -> dict[str, Any]:
-    """Have the RMAs of `count` returns received, all within the days in which they may be corrected, and count the calls of a sync with no news.
+    """Have the RMAs of `count` returns received, all of which may still be corrected, and count the calls of a sync with no news.
 
     The warehouse tells of no change: those RMAs are asked for again and again, and its own list is read, within `poll_calls_per_sync`.
     """

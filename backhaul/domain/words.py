@@ -178,7 +178,7 @@ REMEDIES: dict[ExceptionKind, str] = {
     ExceptionKind.DELIVERY_DEAD: "Read the last error of the delivery, put its cause right, then run 'backhaul deliver --retry RETURN_ID'.",
     ExceptionKind.DELIVERY_STUCK: "Nothing is given up: see with 'backhaul doctor' whether the vendor answers and its key is accepted.",
     ExceptionKind.DELIVERY_BLOCKED: "Put right what it waits for, then run 'backhaul deliver --retry RETURN_ID'.",
-    ExceptionKind.BLIND_RECEIPT: "See with 'backhaul candidates list' whose it may be and confirm it, or settle it with the warehouse by hand.",
+    ExceptionKind.BLIND_RECEIPT: "See with 'backhaul candidates list' whose it may be and confirm it, or settle it with the warehouse.",
     ExceptionKind.ASN_ONLY: "Look the return up in Loop: it was announced, yet the list of returns does not show it.",
     ExceptionKind.ASN_MISMATCH: "Compare the return's lines in Loop with its shipping notice, and correct the one that is wrong.",
     ExceptionKind.RMA_NOT_FOUND: "Ask the warehouse what became of the RMA, and create it again if it is gone.",
