@@ -68,7 +68,7 @@ def _faults(parsed: Any, *, is_repeated: bool) -> Iterator[str]:
 
 FOUND = list(patterns())
 BY_OURSELVES = {"backhaul/sandbox/loop/bulk.py"}  # made of escaped words of the sandbox's own
-# A column's dates, joined: each round begins with a digit and ends at its own `;`, so that there is one way to match and none to go back to.
+# A column's dates, joined: each round begins with a digit and ends at its own `;`, so there is one way to match and none to go back to.
 COLUMNS = {r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{3}(\d{3})?)?Z?;)*"}
 
 
