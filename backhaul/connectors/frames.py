@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from operator import attrgetter
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -69,12 +70,22 @@ def frame(table: Frame, columns: Columns) -> pd.DataFrame:
     """The columns as a frame of `table`, in its order, dtype object, None where absent."""
     import pandas as pd
 
+    if not columns[table.all_columns[0]]:
+        return empty(table)
     return pd.DataFrame({name: columns[name] for name in table.all_columns}, dtype=object)
 
 
 def empty(table: Frame) -> pd.DataFrame:
     """A frame of `table` without rows."""
-    return frame(table, {name: [] for name in table.all_columns})
+    return _empty(table).copy()
+
+
+@cache
+def _empty(table: Frame) -> pd.DataFrame:
+    """One for all: most answers are empty, and pandas takes a millisecond to make such a frame."""
+    import pandas as pd
+
+    return pd.DataFrame(columns=list(table.all_columns), dtype=object)
 
 
 def picked(records: Sequence[Any], field: str) -> list[Any]:
@@ -86,6 +97,8 @@ def joined(batches: Sequence[ReceiptBatch]) -> ReceiptBatch:
     """Several batches as one; none are an empty one."""
     import pandas as pd
 
+    if len(batches) == 1:
+        return batches[0]
     return ReceiptBatch(
         pd.concat([empty(RECEIPTS), *(batch.receipts for batch in batches)], ignore_index=True),
         pd.concat([empty(RECEIPT_LINES), *(batch.lines for batch in batches)], ignore_index=True),

@@ -7,6 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from backhaul.store import bulk
+from backhaul.store.prepared import one_of
 from backhaul.store.tables import decisions, returns
 
 # Over: processed, ended without us, or flagged and since ended in Loop by a person.
@@ -28,6 +29,6 @@ def archive_returns(connection: sa.Connection, merchant: str, before: datetime, 
     )
     ids = [row.return_id for row in bulk.select_by_keys(connection, query, returns.c.return_id, over)]
     if ids:
-        which = bulk.one_of(connection, returns.c.return_id, ids)
+        which = one_of(returns.c.return_id, ids)
         connection.execute(sa.update(returns).where(returns.c.merchant == merchant, which).values(archived_at=now))
     return len(ids)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
+from backhaul.store.prepared import Prepared, one_of, prepared
 from backhaul.store.types import driver_form
 
 if TYPE_CHECKING:
@@ -40,21 +41,18 @@ def insert(connection: sa.Connection, table: sa.Table, columns: Sequence[str], r
 def delete(connection: sa.Connection, table: sa.Table, merchant: str, column: str, keys: Sequence[str]) -> None:
     """Delete the merchant's rows whose `column` is one of `keys`."""
     for some in _chunks(keys):
-        connection.execute(sa.delete(table).where(table.c.merchant == merchant, one_of(connection, table.c[column], some)))
+        _delete(table, column)(connection, merchant=merchant, keys=some)
+
+
+@cache
+def _delete(table: sa.Table, column: str) -> Prepared:
+    return prepared(lambda merchant, keys: sa.delete(table).where(table.c.merchant == merchant, one_of(table.c[column], keys)))
 
 
 def select_by_keys(connection: sa.Connection, query: sa.Select[Any], column: sa.Column[Any], keys: Sequence[Any]) -> Iterator[sa.Row[Any]]:
     """Run `query` for the rows whose `column` is one of `keys`, some thousand keys at a time."""
     for some in _chunks(keys):
-        yield from connection.execute(query.where(one_of(connection, column, some)))
-
-
-def one_of(connection: sa.Connection, column: sa.Column[Any], keys: Sequence[Any]) -> sa.ColumnElement[bool]:
-    """`column IN keys` with one bound parameter, however many keys there are, so that the statement stays cached."""
-    if connection.dialect.name == "postgresql":
-        return column == sa.any_(sa.bindparam(None, list(keys), type_=sa.ARRAY(column.type)))
-    own: sa.BindParameter[str] = sa.bindparam("keys", json.dumps(list(keys)), unique=True)  # a statement may have several of these
-    return column.in_(sa.text("SELECT value FROM json_each(:keys)").bindparams(own))
+        yield from connection.execute(query.where(one_of(column, some)))
 
 
 def _chunks(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:

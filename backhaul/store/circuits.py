@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from backhaul.domain.circuit import Circuit
 from backhaul.store import bulk
+from backhaul.store.prepared import Parameter, prepared
 from backhaul.store.tables import circuits
 from backhaul.store.transaction import Transaction
 
@@ -16,8 +17,12 @@ _COLUMNS = ("failures", "opened_at", "probe_at", "why")
 
 def read_circuits(connection: sa.Connection, merchant: str) -> dict[str, Circuit]:
     """A merchant's circuits by vendor; one that is absent is closed."""
-    rows = connection.execute(sa.select(circuits).where(circuits.c.merchant == merchant))
-    return {row.vendor: Circuit(row.failures, row.opened_at, row.probe_at, row.why) for row in rows}
+    return {row.vendor: Circuit(row.failures, row.opened_at, row.probe_at, row.why) for row in _of(connection, merchant=merchant)}
+
+
+@prepared
+def _of(merchant: Parameter) -> sa.Select[Any]:
+    return sa.select(circuits).where(circuits.c.merchant == merchant)
 
 
 def keep_circuit(tx: Transaction, vendor: str, circuit: Circuit) -> None:

@@ -22,6 +22,7 @@ from backhaul.domain.words import DecisionKind, DeliveryKind, ExceptionKind, Lin
 from backhaul.store import bulk, outbox
 from backhaul.store.exceptions import raise_exception, resolve_exception
 from backhaul.store.indexed import IS_CURRENT
+from backhaul.store.prepared import Parameter, one_of, prepared
 from backhaul.store.records import Alone
 from backhaul.store.tables import UNIT_COUNTS, decisions, exceptions, matches, returns
 from backhaul.store.transaction import Transaction
@@ -87,7 +88,7 @@ def _write_decisions(tx: Transaction, changed: Sequence[tuple[ReturnFacts, Plan]
         mine = sa.and_(decisions.c.merchant == tx.merchant, IS_CURRENT.of(decisions))
         query = sa.select(decisions.c.return_id, decisions.c.decision_no).where(mine)
         numbers = {row.return_id: row.decision_no for row in bulk.select_by_keys(tx.connection, query, decisions.c.return_id, earlier)}
-        which = bulk.one_of(tx.connection, decisions.c.return_id, earlier)
+        which = one_of(decisions.c.return_id, earlier)
         tx.connection.execute(sa.update(decisions).where(mine, which).values(is_current=False))
     rows = []
     for facts, plan in changed:
@@ -143,12 +144,9 @@ def _write_deliveries(tx: Transaction, facts: ReturnFacts, plan: Plan) -> None:
 
 
 def _write_exceptions(tx: Transaction, planned: Sequence[tuple[ReturnFacts, Plan]]) -> None:
-    query = sa.select(exceptions.c.return_id, exceptions.c.kind, exceptions.c.subject).where(
-        exceptions.c.merchant == tx.merchant, exceptions.c.resolved_at.is_(None)
-    )
     opened: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     ids = [facts.return_id for facts, _ in planned]
-    for return_id, kind, subject in bulk.select_by_keys(tx.connection, query, exceptions.c.return_id, ids):
+    for return_id, kind, subject in _opened.for_keys(tx.connection, ids, merchant=tx.merchant):
         opened[return_id].add((kind, subject))
     for facts, plan in planned:
         for kind, why in plan.exceptions.items():
@@ -156,6 +154,12 @@ def _write_exceptions(tx: Transaction, planned: Sequence[tuple[ReturnFacts, Plan
         for kind, subject in opened[facts.return_id]:
             if _is_over(ExceptionKind(kind), subject, facts, plan):
                 resolve_exception(tx, ExceptionKind(kind), subject)
+
+
+@prepared
+def _opened(merchant: Parameter, keys: Parameter) -> sa.Select[Any]:
+    theirs = (exceptions.c.merchant == merchant) & one_of(exceptions.c.return_id, keys) & exceptions.c.resolved_at.is_(None)
+    return sa.select(exceptions.c.return_id, exceptions.c.kind, exceptions.c.subject).where(theirs)
 
 
 def _is_over(kind: ExceptionKind, subject: str, facts: ReturnFacts, plan: Plan) -> bool:

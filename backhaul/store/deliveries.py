@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -12,6 +12,7 @@ from backhaul.domain.deliveries import Owed
 from backhaul.domain.words import DeliveryKind, DeliveryState, LoopState
 from backhaul.store import bulk
 from backhaul.store.indexed import IS_OWED, IS_UNCONFIRMED
+from backhaul.store.prepared import Parameter, prepared
 from backhaul.store.tables import deliveries, returns, rmas
 
 _CREATE, _CANCEL, _PROCESS = DeliveryKind.RMA_CREATE.value, DeliveryKind.RMA_CANCEL.value, DeliveryKind.LOOP_PROCESS.value
@@ -27,13 +28,17 @@ class Sent(NamedTuple):
 
 def rmas_accepted_since(connection: sa.Connection, merchant: str, since: datetime) -> list[tuple[str, str]]:
     """Warehouse and return id of what warehouses have accepted about RMAs since then, and not confirmed, in order."""
-    query = sa.select(deliveries.c.warehouse, deliveries.c.return_id).where(
+    return sorted({(warehouse, return_id) for warehouse, return_id in _accepted(connection, merchant=merchant, since=since)})
+
+
+@prepared
+def _accepted(merchant: Parameter, since: Parameter) -> sa.Select[Any]:
+    return sa.select(deliveries.c.warehouse, deliveries.c.return_id).where(
         deliveries.c.merchant == merchant,
         deliveries.c.state == DeliveryState.ACCEPTED.value,
         deliveries.c.kind.in_([kind.value for kind in DeliveryKind if kind.startswith("rma.")]),
         deliveries.c.accepted_at >= since,
     )
-    return sorted({(warehouse, return_id) for warehouse, return_id in connection.execute(query)})
 
 
 def processes_of_open_returns(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> list[Sent]:
@@ -57,14 +62,19 @@ def never_shown(
     connection: sa.Connection, merchant: str, processed_before: datetime, announced_before: datetime
 ) -> list[tuple[DeliveryKind, str]]:
     """Kind and return id of processes, and of creates without an RMA, that were accepted before then and are not confirmed."""
+    found = _never_shown(connection, merchant=merchant, processed_before=processed_before, announced_before=announced_before)
+    return [(DeliveryKind(kind), return_id) for kind, return_id in found]
+
+
+@prepared
+def _never_shown(merchant: Parameter, processed_before: Parameter, announced_before: Parameter) -> sa.Select[Any]:
     late_process = (deliveries.c.kind == _PROCESS) & (deliveries.c.accepted_at < processed_before)
     late_rma = (deliveries.c.kind == _CREATE) & (deliveries.c.accepted_at < announced_before) & rmas.c.rma_key.is_(None)
-    query = (
+    return (
         sa.select(deliveries.c.kind, deliveries.c.return_id)
         .outerjoin(rmas, (rmas.c.merchant == deliveries.c.merchant) & (rmas.c.rma_key == deliveries.c.return_id))
         .where(deliveries.c.merchant == merchant, IS_UNCONFIRMED.of(deliveries), sa.or_(late_process, late_rma))
     )
-    return [(DeliveryKind(kind), return_id) for kind, return_id in connection.execute(query)]
 
 
 def announced_before(connection: sa.Connection, merchant: str, warehouse: str, return_ids: Sequence[str], before: datetime) -> set[str]:

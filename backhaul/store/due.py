@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from backhaul.domain import deliveries as domain
 from backhaul.domain.words import ALL_VENDORS, DeliveryKind, DeliveryState
 from backhaul.store.indexed import IS_UNSENT
+from backhaul.store.prepared import Parameter, Prepared, prepared
 from backhaul.store.tables import deliveries, pauses, quarantine
 from backhaul.store.transaction import Transaction
 from backhaul.store.types import Time
@@ -29,25 +31,35 @@ def due_together(tx: Transaction, kinds: Sequence[DeliveryKind], warehouse: str 
     Due is: its time has come, nothing holds it, no person has paused its vendor, what it waits for is through, nobody has its lease, and no
     version of its return is in quarantine. Rows of other workers are passed over.
     """
-    free = sa.or_(deliveries.c.state == _PENDING, sa.and_(deliveries.c.state == _SENDING, deliveries.c.lease_expires_at < tx.now))
-    where = [deliveries.c.merchant == tx.merchant, deliveries.c.kind.in_([kind.value for kind in kinds]), free]
-    if warehouse is not None:
-        where.append(deliveries.c.warehouse == warehouse)
-    waited = deliveries.alias("waited")
-    due = (
-        sa.select(deliveries)
-        .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
-        .where(*where, deliveries.c.held_by.is_(None), deliveries.c.next_attempt_at <= tx.now, IS_UNSENT.of(deliveries), _is_clear(waited))
-        .where(deliveries.c.return_id.not_in(_in_quarantine(tx.merchant)), _is_let(tx.merchant))
-        .order_by(deliveries.c.delivery_id)
-        .with_for_update(of=deliveries, skip_locked=True)
-    )
-    first = tx.connection.execute(due.limit(1)).one_or_none()
+    mine = {"merchant": tx.merchant, "now": tx.now}
+    anywhere = _due(tuple(kind.value for kind in kinds), warehouse is not None)
+    first = anywhere(tx.connection, **mine, warehouse=warehouse, most=1).one_or_none()
     if first is None:
         return []
-    alike = due.where(deliveries.c.kind == first.kind, deliveries.c.warehouse == first.warehouse)
-    found = tx.connection.execute(alike.limit(limit)).all()
+    found = _due((first.kind,), True)(tx.connection, **mine, warehouse=first.warehouse, most=limit).all() if limit > 1 else [first]
     return [row for row in found if must_look_up(row) == must_look_up(first)]
+
+
+@cache
+def _due(kinds: tuple[str, ...], is_of_one: bool) -> Prepared:
+    @prepared
+    def due(merchant: Parameter, now: Parameter, warehouse: Parameter, most: Parameter) -> sa.Select[Any]:
+        free = sa.or_(deliveries.c.state == _PENDING, sa.and_(deliveries.c.state == _SENDING, deliveries.c.lease_expires_at < now))
+        where = [deliveries.c.merchant == merchant, deliveries.c.kind.in_(kinds), free]
+        if is_of_one:
+            where.append(deliveries.c.warehouse == warehouse)
+        waited = deliveries.alias("waited")
+        return (
+            sa.select(deliveries)
+            .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
+            .where(*where, deliveries.c.held_by.is_(None), deliveries.c.next_attempt_at <= now, IS_UNSENT.of(deliveries), _is_clear(waited))
+            .where(deliveries.c.return_id.not_in(_in_quarantine(merchant)), _is_let(merchant))
+            .order_by(deliveries.c.delivery_id)
+            .limit(most)
+            .with_for_update(of=deliveries, skip_locked=True)
+        )
+
+    return due
 
 
 def must_look_up(row: Any) -> bool:
@@ -62,9 +74,18 @@ def _is_clear(waited: sa.FromClause) -> sa.ColumnElement[bool]:
 
 def upcoming(connection: sa.Connection, merchant: str, now: datetime) -> dict[tuple[DeliveryKind, str], datetime]:
     """When the next delivery of each kind and warehouse falls due, of those that wait only for their time or were left by a dead worker."""
+    found: dict[tuple[DeliveryKind, str], datetime] = {}
+    for kind, warehouse, at in _upcoming(connection, merchant=merchant, now=now):
+        key = DeliveryKind(kind), warehouse
+        found[key] = min(found.get(key, at), at)
+    return found
+
+
+@prepared
+def _upcoming(merchant: Parameter, now: Parameter) -> sa.Select[Any]:
     waited = deliveries.alias("waited")
     due_at = sa.case((deliveries.c.state == _SENDING, deliveries.c.lease_expires_at), else_=deliveries.c.next_attempt_at)
-    query = (
+    return (
         sa.select(deliveries.c.kind, deliveries.c.warehouse, sa.type_coerce(due_at, Time()).label("due_at"))
         .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
         .where(deliveries.c.merchant == merchant, deliveries.c.held_by.is_(None), IS_UNSENT.of(deliveries), _is_clear(waited))
@@ -72,14 +93,9 @@ def upcoming(connection: sa.Connection, merchant: str, now: datetime) -> dict[tu
         .where(deliveries.c.return_id.not_in(_in_quarantine(merchant)), _is_let(merchant))
         .order_by(deliveries.c.next_attempt_at)  # SQLite, once it has counted its rows, takes no other hint at the index of what is unsent
     )
-    found: dict[tuple[DeliveryKind, str], datetime] = {}
-    for kind, warehouse, at in connection.execute(query):
-        key = DeliveryKind(kind), warehouse
-        found[key] = min(found.get(key, at), at)
-    return found
 
 
-def _in_quarantine(merchant: str) -> sa.Select[Any]:
+def _in_quarantine(merchant: Parameter) -> sa.Select[Any]:
     """The returns that have a version in quarantine: nothing is sent on what may be wrong."""
     return sa.select(quarantine.c.record_key).where(
         quarantine.c.merchant == merchant, quarantine.c.source == "loop", quarantine.c.released_at.is_(None)
@@ -94,37 +110,50 @@ def goes_to(vendors: Sequence[str]) -> sa.ColumnElement[bool]:
     return sa.true() if ALL_VENDORS in vendors else _VENDOR.in_(vendors)
 
 
-def _is_let(merchant: str) -> sa.ColumnElement[bool]:
+def _is_let(merchant: Parameter) -> sa.ColumnElement[bool]:
     """No person has stopped what goes to the delivery's vendor."""
     return sa.not_(sa.exists().where(pauses.c.merchant == merchant, pauses.c.vendor.in_([ALL_VENDORS, _VENDOR])))
 
 
 def paused(connection: sa.Connection, merchant: str) -> int:
     """How many deliveries wait because a person has paused their vendor."""
+    return int(_paused(connection, merchant=merchant).scalar_one())
+
+
+@prepared
+def _paused(merchant: Parameter) -> sa.Select[Any]:
     owed = sa.and_(deliveries.c.merchant == merchant, IS_UNSENT.of(deliveries), _HAS_A_TURN)
-    return int(connection.execute(sa.select(sa.func.count()).select_from(deliveries).where(owed, sa.not_(_is_let(merchant)))).scalar_one())
+    return sa.select(sa.func.count()).select_from(deliveries).where(owed, sa.not_(_is_let(merchant)))
 
 
 def stuck(connection: sa.Connection, merchant: str, since: datetime) -> list[Any]:
     """Deliveries owed since before `since` that nothing holds or pauses and that wait for no other, with their last message."""
+    return list(_stuck(connection, merchant=merchant, since=since))
+
+
+@prepared
+def _stuck(merchant: Parameter, since: Parameter) -> sa.Select[Any]:
     waited = deliveries.alias("waited")
     clear_since = sa.func.coalesce(waited.c.accepted_at, deliveries.c.owed_since, type_=Time())
-    query = (
+    return (
         sa.select(deliveries.c.kind, deliveries.c.return_id, deliveries.c.attempts, deliveries.c.message, deliveries.c.owed_since)
         .outerjoin(waited, waited.c.delivery_id == deliveries.c.waits_for)
         .where(deliveries.c.merchant == merchant, IS_UNSENT.of(deliveries), deliveries.c.held_by.is_(None), _is_clear(waited))
         .where(_HAS_A_TURN, deliveries.c.owed_since < since, clear_since < since, _is_let(merchant))
     )
-    return list(connection.execute(query).all())
 
 
 def blocked(connection: sa.Connection, merchant: str) -> list[Any]:
     """Deliveries that wait for one that is over and will not come through: kind, return, and the other's kind and state."""
+    return list(_blocked(connection, merchant=merchant))
+
+
+@prepared
+def _blocked(merchant: Parameter) -> sa.Select[Any]:
     waited = deliveries.alias("waited")
-    query = (
+    return (
         sa.select(deliveries.c.kind, deliveries.c.return_id, waited.c.kind.label("waits_for"), waited.c.state.label("because"))
         .join(waited, waited.c.delivery_id == deliveries.c.waits_for)
         .where(deliveries.c.merchant == merchant, IS_UNSENT.of(deliveries), _HAS_A_TURN)
         .where(waited.c.state.in_(_OVER), sa.not_(_is_clear(waited)))
     )
-    return list(connection.execute(query).all())

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from backhaul.store import bulk
 from backhaul.store.indexed import IS_UNKNOWN, IS_WAITING
+from backhaul.store.prepared import Parameter, one_of, prepared
 from backhaul.store.tables import deliveries, events
 from backhaul.store.transaction import Transaction
 
@@ -94,7 +95,7 @@ def keep(connection: sa.Connection, arrived: Sequence[NewEvent]) -> None:
         sa.select(events.c.event_id, events.c.body_hash)
         .join(deliveries, (deliveries.c.merchant == events.c.merchant) & (deliveries.c.return_id == events.c.record_key))
         .where(events.c.channel == "webhook", events.c.handled_at < deliveries.c.last_attempt_at)
-        .where(bulk.one_of(connection, events.c.body_hash, sorted(said)))
+        .where(one_of(events.c.body_hash, sorted(said)))
     )
     again = {row.event_id: row.body_hash for row in bulk.select_by_keys(connection, tried_since, events.c.record_key, about)}
     for event_id, body_hash in again.items():
@@ -113,29 +114,43 @@ def keep_told(tx: Transaction, source: str, channel: str, told: Sequence[Told]) 
 
 def claim(tx: Transaction, limit: int) -> list[Event]:
     """Take up to `limit` waiting events, oldest first, in the caller's transaction; those that another run holds are passed over."""
-    query = (
-        sa.select(*(events.c[name] for name in Event._fields))
-        .where(events.c.merchant == tx.merchant, _WAITING, _is_free(tx.now))
-        .order_by(events.c.event_id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    claimed = [Event(*row) for row in tx.connection.execute(query)]
+    claimed = [Event(*row) for row in _claimable(tx.connection, merchant=tx.merchant, now=tx.now, most=limit)]
     postpone(tx, [event.event_id for event in claimed], tx.now + LEASE)
     return claimed
+
+
+@prepared
+def _claimable(merchant: Parameter, now: Parameter, most: Parameter) -> sa.Select[Any]:
+    return (
+        sa.select(*(events.c[name] for name in Event._fields))
+        .where(events.c.merchant == merchant, _WAITING, _is_free(now))
+        .order_by(events.c.event_id)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
 
 
 def postpone(tx: Transaction, event_ids: Sequence[int], until: datetime) -> None:
     """Leave events waiting, and untouched until then."""
     if event_ids:
-        tx.connection.execute(sa.update(events).where(events.c.event_id.in_(event_ids), _WAITING).values(claimed_until=until))
+        _claim(tx.connection, keys=event_ids, until=until)
+
+
+@prepared
+def _claim(keys: Parameter, until: Parameter) -> sa.Update:
+    return sa.update(events).where(one_of(events.c.event_id, keys), _WAITING).values(claimed_until=until)
 
 
 def settle(tx: Transaction, event_ids: Sequence[int]) -> None:
     """Mark events as taken in."""
     if event_ids:
-        values = {"handled_at": tx.now, "run_id": tx.run_id, "claimed_until": None}
-        tx.connection.execute(sa.update(events).where(events.c.event_id.in_(event_ids), _WAITING).values(values))
+        _settle(tx.connection, keys=event_ids, now=tx.now, by=tx.run_id)
+
+
+@prepared
+def _settle(keys: Parameter, now: Parameter, by: Parameter) -> sa.Update:
+    values = {"handled_at": now, "run_id": by, "claimed_until": None}
+    return sa.update(events).where(one_of(events.c.event_id, keys), _WAITING).values(values)
 
 
 def note_outcome(tx: Transaction, event_ids: Sequence[int], outcome: str | None) -> None:
@@ -146,10 +161,14 @@ def note_outcome(tx: Transaction, event_ids: Sequence[int], outcome: str | None)
 
 def bodies_of(connection: sa.Connection, merchant: str, source: str, record_keys: Sequence[str]) -> list[tuple[str, str]]:
     """(record key, body) of every event that a source has sent about these records, and whose body is still kept."""
-    query = sa.select(events.c.record_key, events.c.body).where(
-        events.c.merchant == merchant, events.c.source == source, events.c.body != ""
-    )
-    return [(str(row.record_key), row.body) for row in bulk.select_by_keys(connection, query, events.c.record_key, record_keys)]
+    found = _bodies.for_keys(connection, record_keys, merchant=merchant, source=source)
+    return [(str(row.record_key), row.body) for row in found]
+
+
+@prepared
+def _bodies(merchant: Parameter, source: Parameter, keys: Parameter) -> sa.Select[Any]:
+    theirs = (events.c.merchant == merchant) & one_of(events.c.record_key, keys)
+    return sa.select(events.c.record_key, events.c.body).where(theirs, events.c.source == source, events.c.body != "")
 
 
 def heard_of(connection: sa.Connection, merchant: str, record_keys: Sequence[str]) -> dict[str, list[Heard]]:
@@ -173,13 +192,18 @@ def arrivals_since(connection: sa.Connection, merchant: str, since: datetime) ->
 
 def without_record(connection: sa.Connection, merchant: str, received_before: datetime, limit: int) -> list[tuple[int, str]]:
     """(event id, record key) of the oldest events about a return that its source did not show when they came."""
-    query = (
+    found = _without_record(connection, merchant=merchant, before=received_before, most=limit)
+    return [(row.event_id, row.record_key) for row in found]
+
+
+@prepared
+def _without_record(merchant: Parameter, before: Parameter, most: Parameter) -> sa.Select[Any]:
+    return (
         sa.select(events.c.event_id, events.c.record_key)
-        .where(events.c.merchant == merchant, IS_UNKNOWN.of(events), events.c.received_at < received_before)
+        .where(events.c.merchant == merchant, IS_UNKNOWN.of(events), events.c.received_at < before)
         .order_by(events.c.event_id)
-        .limit(limit)
+        .limit(most)
     )
-    return [(row.event_id, row.record_key) for row in connection.execute(query)]
 
 
 def backlog(connection: sa.Connection, now: datetime) -> list[Backlog]:
@@ -194,5 +218,5 @@ def backlog(connection: sa.Connection, now: datetime) -> list[Backlog]:
     return [Backlog(*row) for row in connection.execute(query)]
 
 
-def _is_free(now: datetime) -> sa.ColumnElement[bool]:
+def _is_free(now: datetime | Parameter) -> sa.ColumnElement[bool]:
     return sa.or_(events.c.claimed_until.is_(None), events.c.claimed_until <= now)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 
 from backhaul.domain.words import ExceptionKind
+from backhaul.store.prepared import Parameter, Prepared, one_of, prepared
 from backhaul.store.tables import exceptions
 from backhaul.store.transaction import Transaction
 
@@ -26,8 +29,7 @@ def raise_exception(tx: Transaction, kind: ExceptionKind, subject: str, why: str
     One that a person has settled stays so while its cause is the same.
     """
     same = (exceptions.c.merchant == tx.merchant) & (exceptions.c.kind == kind.value) & (exceptions.c.subject == subject)
-    query = sa.select(exceptions.c.why, exceptions.c.resolved_at, exceptions.c.is_settled).where(same)
-    before = tx.connection.execute(query).one_or_none()
+    before = _before(tx.connection, merchant=tx.merchant, kind=kind.value, subject=subject).one_or_none()
     if before is None or before.resolved_at is not None:
         tx.move([return_id])
     if before is None:
@@ -42,21 +44,36 @@ def raise_exception(tx: Transaction, kind: ExceptionKind, subject: str, why: str
         tx.connection.execute(sa.update(exceptions).where(same).values(why=why, run_id=tx.run_id))
 
 
+@prepared
+def _before(merchant: Parameter, kind: Parameter, subject: Parameter) -> sa.Select[Any]:
+    same = (exceptions.c.merchant == merchant) & (exceptions.c.kind == kind) & (exceptions.c.subject == subject)
+    return sa.select(exceptions.c.why, exceptions.c.resolved_at, exceptions.c.is_settled).where(same)
+
+
 def resolve_exception(tx: Transaction, kind: ExceptionKind | None, subject: str) -> None:
     """Mark what is open of a kind about a subject as over; of every kind when it is None."""
-    about = (exceptions.c.merchant == tx.merchant) & (exceptions.c.subject == subject) & exceptions.c.resolved_at.is_(None)
-    if kind is not None:
-        about &= exceptions.c.kind == kind.value
-    over = sa.update(exceptions).where(about).values(resolved_at=tx.now).returning(exceptions.c.return_id)
-    tx.move(tx.connection.execute(over).scalars())
+    of_kind = {} if kind is None else {"of_kind": kind.value}
+    tx.move(_resolve(kind is not None)(tx.connection, whose=tx.merchant, about=subject, now=tx.now, **of_kind).scalars())
+
+
+@cache
+def _resolve(is_of_a_kind: bool) -> Prepared:
+    about = (exceptions.c.merchant == sa.bindparam("whose")) & (exceptions.c.subject == sa.bindparam("about"))
+    over = sa.update(exceptions).where(about, exceptions.c.resolved_at.is_(None)).values(resolved_at=sa.bindparam("now"))
+    over = over.where(exceptions.c.kind == sa.bindparam("of_kind")) if is_of_a_kind else over
+    return prepared(lambda: over.returning(exceptions.c.return_id))
 
 
 def open_subjects(connection: sa.Connection, merchant: str, *kinds: ExceptionKind, why: str | None = None) -> set[str]:
     """What the open exceptions of these kinds are about; only of those with this cause, if one is given."""
-    query = sa.select(exceptions.c.subject).where(
-        exceptions.c.merchant == merchant, exceptions.c.kind.in_([kind.value for kind in kinds]), exceptions.c.resolved_at.is_(None)
-    )
-    return set(connection.execute(query if why is None else query.where(exceptions.c.why == why)).scalars())
+    found = _open(connection, merchant=merchant, keys=[kind.value for kind in kinds])
+    return {row.subject for row in found if why is None or row.why == why}
+
+
+@prepared
+def _open(merchant: Parameter, keys: Parameter) -> sa.Select[Any]:
+    such = (exceptions.c.merchant == merchant) & one_of(exceptions.c.kind, keys) & exceptions.c.resolved_at.is_(None)
+    return sa.select(exceptions.c.subject, exceptions.c.why).where(such)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from itertools import takewhile
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from backhaul.domain.ties import Tied, split
 from backhaul.domain.words import DecisionKind, DeliveryKind, DeliveryState, LoopState, RmaStage
 from backhaul.store import bulk
 from backhaul.store.indexed import HAS_DUE_DATE, IS_DUE
+from backhaul.store.prepared import Parameter, Prepared, one_of, prepared
 from backhaul.store.records import ReturnRecord
 from backhaul.store.tables import (
     UNIT_COUNTS,
@@ -48,19 +50,28 @@ _STAGES = {stage.value: stage for stage in RmaStage}
 
 def due_returns(connection: sa.Connection, merchant: str, now: datetime, after: str, limit: int) -> list[str]:
     """Ids of returns with news, and of holds that have fallen due, in id order after `after`; none that has a version in quarantine."""
-    news = sa.select(returns.c.return_id).where(returns.c.merchant == merchant, IS_DUE.of(returns), returns.c.return_id > after)
-    held = sa.select(decisions.c.return_id).where(decisions.c.merchant == merchant, HAS_DUE_DATE.of(decisions), decisions.c.due_at <= now)
-    bad = _in_quarantine(merchant, "loop")
-    found = set(connection.execute(news.where(returns.c.return_id.not_in(bad)).order_by(returns.c.return_id).limit(limit)).scalars())
-    fallen_due = connection.execute(held.where(decisions.c.return_id.not_in(bad))).scalars()
-    found.update(return_id for return_id in fallen_due if return_id > after)
+    found = set(_with_news(connection, merchant=merchant, after=after, most=limit).scalars())
+    found.update(return_id for return_id in _fallen_due(connection, merchant=merchant, now=now).scalars() if return_id > after)
     return sorted(found)[:limit]
 
 
-def _in_quarantine(merchant: str, source: str) -> sa.Select[Any]:
-    """The keys of a source's records that are in quarantine now."""
+@prepared
+def _with_news(merchant: Parameter, after: Parameter, most: Parameter) -> sa.Select[Any]:
+    due = (returns.c.merchant == merchant) & IS_DUE.of(returns) & (returns.c.return_id > after)
+    good = returns.c.return_id.not_in(_in_quarantine(merchant))
+    return sa.select(returns.c.return_id).where(due, good).order_by(returns.c.return_id).limit(most)
+
+
+@prepared
+def _fallen_due(merchant: Parameter, now: Parameter) -> sa.Select[Any]:
+    due = (decisions.c.merchant == merchant) & HAS_DUE_DATE.of(decisions) & (decisions.c.due_at <= now)
+    return sa.select(decisions.c.return_id).where(due, decisions.c.return_id.not_in(_in_quarantine(merchant)))
+
+
+def _in_quarantine(merchant: Parameter) -> sa.Select[Any]:
+    """The keys of Loop's records that are in quarantine now."""
     return sa.select(quarantine.c.record_key).where(
-        quarantine.c.merchant == merchant, quarantine.c.source == source, quarantine.c.released_at.is_(None)
+        quarantine.c.merchant == merchant, quarantine.c.source == "loop", quarantine.c.released_at.is_(None)
     )
 
 
@@ -138,11 +149,14 @@ def history_facts(record: ReturnRecord, warehouse: str, told: Told, now: datetim
 
 def _bad_receipts(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> dict[str, str]:
     """Why the newest receipt of a return is in quarantine, by return id. A good one that is newer has released it."""
-    query = sa.select(quarantine.c.record_key, quarantine.c.reason).where(
-        quarantine.c.merchant == merchant, quarantine.c.source != "loop", quarantine.c.released_at.is_(None)
-    )
-    rows = bulk.select_by_keys(connection, query.order_by(quarantine.c.quarantine_id), quarantine.c.record_key, return_ids)
-    return {row.record_key: row.reason for row in rows}
+    return {row.record_key: row.reason for row in _bad.for_keys(connection, return_ids, merchant=merchant)}
+
+
+@prepared
+def _bad(merchant: Parameter, keys: Parameter) -> sa.Select[Any]:
+    held = (quarantine.c.merchant == merchant) & (quarantine.c.source != "loop") & quarantine.c.released_at.is_(None)
+    query = sa.select(quarantine.c.record_key, quarantine.c.reason).where(held, one_of(quarantine.c.record_key, keys))
+    return query.order_by(quarantine.c.quarantine_id)
 
 
 def _first_bad(bad_receipts: Mapping[str, str], return_id: str, tied: Sequence[Tied]) -> str | None:
@@ -178,8 +192,13 @@ def _rmas(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -
 def _rows(
     connection: sa.Connection, table: sa.Table, merchant: str, column: str, keys: Sequence[str], only: Sequence[str] = ()
 ) -> list[sa.Row[Any]]:
-    wanted = [table.c[name] for name in only or table.c.keys()]
-    return list(bulk.select_by_keys(connection, sa.select(*wanted).where(table.c.merchant == merchant), table.c[column], keys))
+    return list(_choose(table, column, tuple(only or table.c.keys())).for_keys(connection, keys, merchant=merchant))
+
+
+@cache
+def _choose(table: sa.Table, column: str, wanted: tuple[str, ...]) -> Prepared:
+    columns = [table.c[name] for name in wanted]
+    return prepared(lambda merchant, keys: sa.select(*columns).where(table.c.merchant == merchant, one_of(table.c[column], keys)))
 
 
 def _grouped(rows: Iterable[sa.Row[Any]], column: str) -> defaultdict[str, list[sa.Row[Any]]]:
@@ -227,8 +246,7 @@ def _standing(rows: Sequence[sa.Row[Any]]) -> Standing | None:
 def _ordinals(connection: sa.Connection, merchant: str, heads: Sequence[sa.Row[Any]]) -> dict[str, int]:
     """Each return's place among those of its order, by return id."""
     names = sorted({row.order_name for row in heads if row.order_name})
-    query = sa.select(returns.c.order_name, returns.c.return_id).where(returns.c.merchant == merchant)
-    by_order = _grouped(bulk.select_by_keys(connection, query, returns.c.order_name, names), "order_name")
+    by_order = _grouped(_rows(connection, returns, merchant, "order_name", names, ("order_name", "return_id")), "order_name")
     places: dict[str, int] = {row.return_id: 1 for row in heads}
     for rows in by_order.values():
         for place, return_id in enumerate(sorted((row.return_id for row in rows), key=line_order), start=1):

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from backhaul.domain.words import DeliveryKind
-from backhaul.store import bulk
 from backhaul.store.indexed import IS_UNSENT
+from backhaul.store.prepared import one_of
 from backhaul.store.retention import GONE, prove
 from backhaul.store.tables import deliveries, delivery_attempts, events, exceptions, quarantine, return_versions, returns, rmas
 from backhaul.store.transaction import Transaction
@@ -61,11 +61,11 @@ def forget(tx: Transaction, return_ids: Sequence[str]) -> dict[str, int]:
         (exceptions, exceptions.c.return_id, {"why": _REMOVED}),
     )
     for table, column, values in steps:
-        which = bulk.one_of(tx.connection, column, list(return_ids))
+        which = one_of(column, list(return_ids))
         done = tx.connection.execute(sa.update(table).where(table.c.merchant == tx.merchant, which).values(values))
         cleared[table.name] = int(done.rowcount)
     theirs = sa.select(deliveries.c.delivery_id).where(deliveries.c.merchant == tx.merchant)
-    theirs = theirs.where(bulk.one_of(tx.connection, deliveries.c.return_id, list(return_ids)))
+    theirs = theirs.where(one_of(deliveries.c.return_id, list(return_ids)))
     attempts = sa.update(delivery_attempts).where(delivery_attempts.c.delivery_id.in_(theirs)).values(message=None)
     cleared[delivery_attempts.name] = int(tx.connection.execute(attempts).rowcount)
     _mask_drafts(tx, theirs)

@@ -16,6 +16,7 @@ from backhaul.store import bulk
 from backhaul.store.exceptions import replace_open
 from backhaul.store.indexed import IS_BEGUN, IS_CURRENT, IS_HELD_BACK
 from backhaul.store.outbox import move
+from backhaul.store.prepared import Parameter, prepared
 from backhaul.store.tables import decisions, deliveries, returns
 from backhaul.store.transaction import Transaction
 
@@ -116,17 +117,21 @@ def hold(tx: Transaction, beyond: dict[str, Beyond]) -> None:
 
 def note_guards(tx: Transaction) -> None:
     """Keep one open exception for each guard that holds something, and end those of guards that hold nothing any more."""
-    query = (
-        sa.select(deliveries.c.held_by, deliveries.c.message)
-        .where(deliveries.c.merchant == tx.merchant, IS_HELD_BACK.of(deliveries), deliveries.c.kind.in_([_PROCESS, _FLAG]))
-        .where(deliveries.c.held_by.in_([guard.value for guard in Guard]))
-        .order_by(deliveries.c.delivery_id)
-    )
     held: dict[str, list[str]] = {}
-    for guard, message in tx.connection.execute(query):
+    for guard, message in _held(tx.connection, merchant=tx.merchant):
         held.setdefault(guard, []).append(message or "")
     found: dict[str, tuple[str | None, str]] = {
         guard: (None, f"{guard} holds {len(said)} return{'s' if len(said) > 1 else ''}; of the latest: {said[-1]}")
         for guard, said in held.items()
     }
     replace_open(tx, ExceptionKind.GUARD_HOLDS, found)
+
+
+@prepared
+def _held(merchant: Parameter) -> sa.Select[Any]:
+    return (
+        sa.select(deliveries.c.held_by, deliveries.c.message)
+        .where(deliveries.c.merchant == merchant, IS_HELD_BACK.of(deliveries), deliveries.c.kind.in_([_PROCESS, _FLAG]))
+        .where(deliveries.c.held_by.in_([guard.value for guard in Guard]))
+        .order_by(deliveries.c.delivery_id)
+    )

@@ -24,6 +24,7 @@ from backhaul.points import reach
 from backhaul.store.due import goes_to, must_look_up
 from backhaul.store.exceptions import resolve_exception
 from backhaul.store.indexed import IS_SENDING, IS_UNSENT
+from backhaul.store.prepared import Parameter, prepared
 from backhaul.store.processes import is_gone, this_process
 from backhaul.store.tables import deliveries, delivery_attempts
 from backhaul.store.transaction import Transaction
@@ -31,6 +32,8 @@ from backhaul.store.types import Time
 from backhaul.store.whereabouts import SEEN_KINDS
 
 _SENDING, _PENDING = DeliveryState.SENDING.value, DeliveryState.PENDING.value
+_INSERT = sa.insert(deliveries).returning(deliveries.c.delivery_id)
+_INSERT_ATTEMPT = sa.insert(delivery_attempts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,18 @@ class Attempt:
 
 def expire_the_dead(tx: Transaction) -> None:
     """End the leases of workers of this machine that are gone, so that what they held is taken up now and not when the lease runs out."""
-    sending = sa.and_(deliveries.c.merchant == tx.merchant, IS_SENDING.of(deliveries))
-    query = sa.select(deliveries.c.lease_owner).where(sending, deliveries.c.lease_expires_at >= tx.now).distinct()
-    gone = [owner for owner in tx.connection.execute(query).scalars() if owner and is_gone(owner.rpartition(":")[0])]
+    owners = _lease_owners(tx.connection, merchant=tx.merchant, now=tx.now).scalars()
+    gone = [owner for owner in owners if owner and is_gone(owner.rpartition(":")[0])]
     if gone:
+        sending = sa.and_(deliveries.c.merchant == tx.merchant, IS_SENDING.of(deliveries))
         held = sending & deliveries.c.lease_owner.in_(gone)
         tx.connection.execute(sa.update(deliveries).where(held).values(lease_expires_at=tx.now - timedelta(microseconds=1)))
+
+
+@prepared
+def _lease_owners(merchant: Parameter, now: Parameter) -> sa.Select[Any]:
+    sending = sa.and_(deliveries.c.merchant == merchant, IS_SENDING.of(deliveries))
+    return sa.select(deliveries.c.lease_owner).where(sending, deliveries.c.lease_expires_at >= now).distinct()
 
 
 # Between intent and answer
@@ -166,7 +175,7 @@ def write_attempt(tx: Transaction, delivery_id: int, attempt_no: int, attempt: A
         "finished_at": tx.now,
         "run_id": tx.run_id,
     }
-    tx.connection.execute(sa.insert(delivery_attempts).values(values))
+    tx.connection.execute(_INSERT_ATTEMPT, values)
 
 
 # Without a call
@@ -184,8 +193,7 @@ def enqueue(
     state: DeliveryState,
 ) -> int:
     """Owe a vendor a write. The same effect is owed once, ever: the row that is there already is returned."""
-    there = sa.select(deliveries.c.delivery_id).where(deliveries.c.merchant == tx.merchant, deliveries.c.effect_key == effect_key)
-    found = tx.connection.execute(there).scalar()
+    found = _there(tx.connection, merchant=tx.merchant, effect_key=effect_key).scalar()
     if found is not None:
         return int(found)
     values: dict[str, Any] = {
@@ -199,7 +207,12 @@ def enqueue(
     values |= {"owed_since": tx.now, "next_attempt_at": tx.now, "created_at": tx.now, "run_id": tx.run_id}
     reach("delivery.enqueued")
     tx.move([return_id])
-    return int(tx.connection.execute(sa.insert(deliveries).values(values).returning(deliveries.c.delivery_id)).scalar_one())
+    return int(tx.connection.execute(_INSERT, values).scalar_one())
+
+
+@prepared
+def _there(merchant: Parameter, effect_key: Parameter) -> sa.Select[Any]:
+    return sa.select(deliveries.c.delivery_id).where(deliveries.c.merchant == merchant, deliveries.c.effect_key == effect_key)
 
 
 def change(tx: Transaction, delivery_id: int, transition: Transition, message: str | None = None) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from backhaul.store import bulk
 from backhaul.store.indexed import IS_FOLLOWED
+from backhaul.store.prepared import Parameter, one_of, prepared
 from backhaul.store.tables import deliveries, events, returns
 from backhaul.store.transaction import Transaction
 
@@ -42,15 +43,19 @@ _FROM_DELIVERY = ("delivery_id", "return_id", "confirmed_at", "outcomes_asked_at
 
 def followed(connection: sa.Connection, merchant: str) -> list[Followed]:
     """Every confirmed process of which an outcome may be undone, oldest first."""
+    return [Followed(*row) for row in _followed(connection, merchant=merchant)]
+
+
+@prepared
+def _followed(merchant: Parameter) -> sa.Select[Any]:
     columns = [(deliveries if name in _FROM_DELIVERY else returns).c[name] for name in Followed._fields]
-    query = (
+    return (
         sa.select(*columns)
         .select_from(deliveries)
         .join(returns, (returns.c.merchant == deliveries.c.merchant) & (returns.c.return_id == deliveries.c.return_id))
         .where(deliveries.c.merchant == merchant, IS_FOLLOWED.of(deliveries))
         .order_by(deliveries.c.confirmed_at)
     )
-    return [Followed(*row) for row in connection.execute(query)]
 
 
 def failures(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> dict[str, str]:
@@ -67,11 +72,11 @@ def failures(connection: sa.Connection, merchant: str, return_ids: Sequence[str]
 def end(tx: Transaction, delivery_ids: Sequence[int]) -> None:
     """Follow these no longer."""
     if delivery_ids:
-        which = bulk.one_of(tx.connection, deliveries.c.delivery_id, delivery_ids)
+        which = one_of(deliveries.c.delivery_id, delivery_ids)
         tx.connection.execute(sa.update(deliveries).where(which).values(outcomes_at=tx.now))
 
 
 def note_asked(tx: Transaction, delivery_ids: Sequence[int]) -> None:
     """Note when Loop was asked for their outcomes."""
-    which = bulk.one_of(tx.connection, deliveries.c.delivery_id, delivery_ids)
+    which = one_of(deliveries.c.delivery_id, delivery_ids)
     tx.connection.execute(sa.update(deliveries).where(which).values(outcomes_asked_at=tx.now))

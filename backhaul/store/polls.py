@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from backhaul.domain.words import DeliveryKind, RmaStage
 from backhaul.store import bulk
 from backhaul.store.indexed import IS_HELD, IS_LIVE, IS_OPEN_RMA, IS_UNCONFIRMED
+from backhaul.store.prepared import Parameter, Prepared, prepared
 from backhaul.store.tables import decisions, deliveries, polls, receipts, returns, rmas, scans
 from backhaul.store.transaction import Transaction
 from backhaul.store.watermarks import move_watermark, watermark
@@ -36,13 +38,28 @@ def keys_to_poll(
     Those are: RMAs that are not terminal, announced ones not seen yet, those whose return is on hold, and those received in the last
     `correction_days`. Where others announce (`is_announced_by_us` false), also every live open return without a known RMA.
     """
+    which = {"merchant": merchant, "warehouse": warehouse, "corrected_since": now - timedelta(days=correction_days), "most": limit}
+    return _counted(_to_poll(is_announced_by_us)(connection, **which))
+
+
+@cache
+def _to_poll(is_announced_by_us: bool) -> Prepared:
+    @prepared
+    def query(merchant: Parameter, warehouse: Parameter, corrected_since: Parameter, most: Parameter) -> sa.Select[Any]:
+        wanted = sa.union(*_with_news(merchant, warehouse, corrected_since, is_announced_by_us))
+        return _least_recently_asked(merchant, warehouse, wanted, most)
+
+    return query
+
+
+def _with_news(merchant: Parameter, warehouse: Parameter, corrected_since: Parameter, is_announced_by_us: bool) -> list[sa.Select[Any]]:
     mine = (rmas.c.merchant == merchant) & (rmas.c.warehouse == warehouse)
     alive = sa.or_(rmas.c.rma_stage.is_(None), rmas.c.rma_stage.not_in(_OVER))
     open_rmas = sa.select(rmas.c.return_id).where(mine, IS_OPEN_RMA.of(rmas), alive)
     corrected = (
         sa.select(rmas.c.return_id)
         .join(receipts, (receipts.c.merchant == rmas.c.merchant) & (receipts.c.rma_key == rmas.c.rma_key))
-        .where(mine, receipts.c.merchant == merchant, receipts.c.received_at >= now - timedelta(days=correction_days))
+        .where(mine, receipts.c.merchant == merchant, receipts.c.received_at >= corrected_since)
     )
     held = (
         sa.select(rmas.c.return_id)
@@ -57,7 +74,7 @@ def keys_to_poll(
             .outerjoin(rmas, (rmas.c.merchant == returns.c.merchant) & (rmas.c.rma_key == returns.c.return_id))
             .where(returns.c.merchant == merchant, returns.c.warehouse == warehouse, IS_LIVE.of(returns), rmas.c.rma_key.is_(None))
         )
-    return _least_recently_asked(connection, merchant, warehouse, sa.union(*queries), limit)
+    return queries
 
 
 def unseen_keys(connection: sa.Connection, merchant: str, warehouse: str, limit: int) -> tuple[list[str], int]:
@@ -65,10 +82,15 @@ def unseen_keys(connection: sa.Connection, merchant: str, warehouse: str, limit:
 
     Chosen and counted like `keys_to_poll`.
     """
-    return _least_recently_asked(connection, merchant, warehouse, _unseen(merchant, warehouse), limit)
+    return _counted(_unseen_first(connection, merchant=merchant, warehouse=warehouse, most=limit))
 
 
-def _unseen(merchant: str, warehouse: str) -> sa.Select[Any]:
+@prepared
+def _unseen_first(merchant: Parameter, warehouse: Parameter, most: Parameter) -> sa.Select[Any]:
+    return _least_recently_asked(merchant, warehouse, _unseen(merchant, warehouse), most)
+
+
+def _unseen(merchant: Parameter, warehouse: Parameter) -> sa.Select[Any]:
     return (
         sa.select(deliveries.c.return_id)
         .where(deliveries.c.merchant == merchant, deliveries.c.warehouse == warehouse, deliveries.c.kind == DeliveryKind.RMA_CREATE.value)
@@ -77,18 +99,21 @@ def _unseen(merchant: str, warehouse: str) -> sa.Select[Any]:
 
 
 def _least_recently_asked(
-    connection: sa.Connection, merchant: str, warehouse: str, wanted: sa.Select[Any] | sa.CompoundSelect[Any], limit: int
-) -> tuple[list[str], int]:
+    merchant: Parameter, warehouse: Parameter, wanted: sa.Select[Any] | sa.CompoundSelect[Any], most: Parameter
+) -> sa.Select[Any]:
     keys = wanted.subquery("wanted")
     asked = (polls.c.merchant == merchant) & (polls.c.warehouse == warehouse) & (polls.c.return_id == keys.c.return_id)
-    query = (
+    return (
         sa.select(keys.c.return_id, sa.func.count().over().label("waiting"))
         .outerjoin(polls, asked)
         .where(keys.c.return_id.is_not(None))
         .order_by(polls.c.polled_at.asc().nulls_first(), keys.c.return_id)
-        .limit(limit)
+        .limit(most)
     )
-    rows = connection.execute(query).all()
+
+
+def _counted(found: sa.CursorResult[Any]) -> tuple[list[str], int]:
+    rows = found.all()
     return [row.return_id for row in rows], rows[0].waiting if rows else 0
 
 
@@ -102,8 +127,12 @@ def note_polled(tx: Transaction, warehouse: str, return_ids: Sequence[str]) -> N
 
 def scan_of(connection: sa.Connection, merchant: str, warehouse: str) -> Scan:
     """How far a warehouse's own list has been read."""
-    cursor = sa.select(scans.c.cursor).where(scans.c.merchant == merchant, scans.c.warehouse == warehouse)
-    return Scan(watermark(connection, merchant, warehouse), connection.execute(cursor).scalar())
+    return Scan(watermark(connection, merchant, warehouse), _cursor(connection, merchant=merchant, warehouse=warehouse).scalar())
+
+
+@prepared
+def _cursor(merchant: Parameter, warehouse: Parameter) -> sa.Select[Any]:
+    return sa.select(scans.c.cursor).where(scans.c.merchant == merchant, scans.c.warehouse == warehouse)
 
 
 def move_scan(tx: Transaction, warehouse: str, to: Scan) -> None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from backhaul.store import bulk
 from backhaul.store.indexed import IS_QUARANTINED
+from backhaul.store.prepared import Parameter, prepared
 from backhaul.store.tables import check_results, quarantine
 from backhaul.store.transaction import Transaction
 
@@ -30,17 +31,26 @@ class Quarantined:
 
 def known_quarantine(connection: sa.Connection, merchant: str, source: str) -> dict[str, list[str]]:
     """The content hashes of everything in quarantine now, by record key."""
-    query = sa.select(quarantine.c.record_key, quarantine.c.content_hash).where(_held(merchant), quarantine.c.source == source)
     found: dict[str, list[str]] = {}
-    for record_key, content_hash in connection.execute(query):
+    for _, record_key, content_hash in _in_quarantine(connection, merchant=merchant, source=source):
         found.setdefault(record_key, []).append(content_hash)
     return found
 
 
+@prepared
+def _in_quarantine(merchant: Parameter, source: Parameter) -> sa.Select[Any]:
+    columns = (quarantine.c.quarantine_id, quarantine.c.record_key, quarantine.c.content_hash)
+    return sa.select(*columns).where(_held(merchant), quarantine.c.source == source)
+
+
 def held_keys(connection: sa.Connection, merchant: str, source: str | None = None) -> set[str]:
     """The keys of the records in quarantine now; of every source when none is named."""
-    query = sa.select(quarantine.c.record_key).where(_held(merchant))
-    return set(connection.execute(query if source is None else query.where(quarantine.c.source == source)).scalars())
+    return {row.record_key for row in _keys(connection, merchant=merchant) if source is None or row.source == source}
+
+
+@prepared
+def _keys(merchant: Parameter) -> sa.Select[Any]:
+    return sa.select(quarantine.c.record_key, quarantine.c.source).where(_held(merchant))
 
 
 def held_among(connection: sa.Connection, merchant: str, source: str, keys: Sequence[str]) -> set[str]:
@@ -71,7 +81,7 @@ def listed(connection: sa.Connection, merchant: str | None, *, with_released: bo
     return [dict(row._mapping) for row in connection.execute(query)]
 
 
-def _held(merchant: str) -> sa.ColumnElement[bool]:
+def _held(merchant: str | Parameter) -> sa.ColumnElement[bool]:
     return sa.and_(quarantine.c.merchant == merchant, IS_QUARANTINED.of(quarantine))
 
 
@@ -96,9 +106,9 @@ def put_in_quarantine(tx: Transaction, source: str, records: Collection[Quaranti
 
 def release(tx: Transaction, source: str, record_keys: Sequence[str]) -> None:
     """Mark these records' quarantine as over: a version that passes has been loaded, or a newer one takes its place."""
-    query = sa.select(quarantine.c.quarantine_id, quarantine.c.record_key).where(_held(tx.merchant), quarantine.c.source == source)
     wanted = set(record_keys)
-    over = [row.quarantine_id for row in tx.connection.execute(query) if row.record_key in wanted]
+    held = _in_quarantine(tx.connection, merchant=tx.merchant, source=source) if wanted else ()
+    over = [row.quarantine_id for row in held if row.record_key in wanted]
     if over:
         tx.connection.execute(sa.update(quarantine).where(quarantine.c.quarantine_id.in_(over)).values(released_at=tx.now))
 

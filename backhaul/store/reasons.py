@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
+from backhaul.store.prepared import Parameter, prepared
 from backhaul.store.tables import reason_codes
 from backhaul.store.transaction import Transaction
 
 
 def stored_reasons(connection: sa.Connection, merchant: str) -> dict[str, str]:
     """A merchant's table as it is kept."""
-    query = sa.select(reason_codes.c.reason, reason_codes.c.code).where(reason_codes.c.merchant == merchant)
-    return {reason: code for reason, code in connection.execute(query)}
+    return {reason: code for reason, code in _of(connection, merchant=merchant)}
+
+
+@prepared
+def _of(merchant: Parameter) -> sa.Select[Any]:
+    return sa.select(reason_codes.c.reason, reason_codes.c.code).where(reason_codes.c.merchant == merchant)
 
 
 def replace_reasons(tx: Transaction, table: Mapping[str, str]) -> None:

@@ -14,6 +14,7 @@ from backhaul.domain.content import Content, version_of, versioned
 from backhaul.domain.keys import canonical, forms
 from backhaul.domain.words import RmaStage
 from backhaul.store import bulk
+from backhaul.store.prepared import Parameter, one_of, prepared
 from backhaul.store.quarantine import release
 from backhaul.store.returns import mark_due
 from backhaul.store.tables import receipt_lines, receipts, rmas
@@ -92,9 +93,13 @@ class KnownRma:
 
 def known_rmas(connection: sa.Connection, merchant: str, rma_keys: Sequence[str]) -> dict[str, KnownRma]:
     """What the store holds of these RMAs, by key."""
-    query = sa.select(rmas).where(rmas.c.merchant == merchant)
-    rows = bulk.select_by_keys(connection, query, rmas.c.rma_key, rma_keys)
+    rows = _known.for_keys(connection, rma_keys, merchant=merchant)
     return {row.rma_key: KnownRma(dict(row._mapping), row.content_hash) for row in rows}
+
+
+@prepared
+def _known(merchant: Parameter, keys: Parameter) -> sa.Select[Any]:
+    return sa.select(rmas).where(rmas.c.merchant == merchant, one_of(rmas.c.rma_key, keys))
 
 
 def load_receipts(tx: Transaction, warehouse: str, records: Sequence[ReceiptRecord]) -> list[ReceiptRecord]:

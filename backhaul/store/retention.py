@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from backhaul.domain.words import DeliveryState
-from backhaul.store import bulk
+from backhaul.store.prepared import one_of
 from backhaul.store.tables import deliveries, delivery_attempts, events, prunings, quarantine, return_versions, returns
 from backhaul.store.transaction import Transaction
 
@@ -97,7 +97,7 @@ def let_go(tx: Transaction, what: str, keys: Sequence[tuple[Any, ...]], before: 
     still = rule.outdated(tx.merchant, before)
     table = rule.key.table
     column = rule.key if what != "versions" else sa.tuple_(return_versions.c.return_id, return_versions.c.version_no)
-    some = bulk.one_of(tx.connection, rule.key, sorted({key[0] for key in keys}))
+    some = one_of(rule.key, sorted({key[0] for key in keys}))
     done = tx.connection.execute(rule.let_go.where(table.c.merchant == tx.merchant, some, column.in_(still.where(some))))
     return int(done.rowcount)
 

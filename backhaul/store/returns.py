@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from backhaul.domain import schema
 from backhaul.domain.windows import Window
 from backhaul.store import bulk
+from backhaul.store.prepared import Parameter, one_of, prepared
 from backhaul.store.quarantine import Warned, release, write_warnings
 from backhaul.store.records import Known, ReturnRecord, is_later, make_records
 from backhaul.store.tables import check_results, return_lines, return_versions, returns, ties
@@ -105,9 +106,14 @@ def _filled(row: Sequence[Any], stored: Sequence[Any], kept: Sequence[str], colu
 
 def known_returns(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> dict[str, Known]:
     """What the store holds of these returns, by return id."""
+    return {row.return_id: Known(*row[1:]) for row in _known.for_keys(connection, return_ids, merchant=merchant)}
+
+
+@prepared
+def _known(merchant: Parameter, keys: Parameter) -> sa.Select[Any]:
     names = ("return_id", "content_hash", "facts_hash", "updated_at", "version_no", "is_history", "first_state", "first_seen_at")
-    query = sa.select(*(returns.c[name] for name in names)).where(returns.c.merchant == merchant)
-    return {row.return_id: Known(*row[1:]) for row in bulk.select_by_keys(connection, query, returns.c.return_id, return_ids)}
+    mine = (returns.c.merchant == merchant) & one_of(returns.c.return_id, keys)
+    return sa.select(*(returns.c[name] for name in names)).where(mine)
 
 
 def load_returns(
@@ -181,7 +187,7 @@ def _write_warnings(
 ) -> None:
     seen_before = [i for i in return_ids if i in known]
     if seen_before:
-        stale = bulk.one_of(tx.connection, check_results.c.record_key, seen_before)
+        stale = one_of(check_results.c.record_key, seen_before)
         tx.connection.execute(sa.delete(check_results).where(check_results.c.merchant == tx.merchant, stale))
     write_warnings(tx, [warned for i in return_ids for warned in warnings.get(i, ())])
 
@@ -189,15 +195,30 @@ def _write_warnings(
 def mark_due(tx: Transaction, return_ids: Sequence[str]) -> None:
     """Mark returns as having news that a decision must take in, and those to which units of their RMAs are tied."""
     if return_ids:
-        tied = sa.select(ties.c.return_id).where(ties.c.merchant == tx.merchant, bulk.one_of(tx.connection, ties.c.rma_key, return_ids))
-        for which in (bulk.one_of(tx.connection, returns.c.return_id, return_ids), returns.c.return_id.in_(tied)):
-            tx.connection.execute(sa.update(returns).where(returns.c.merchant == tx.merchant, which).values(is_due=True))
+        _mark_due(tx.connection, whose=tx.merchant, keys=return_ids)
+        _mark_tied_due(tx.connection, whose=tx.merchant, keys=return_ids)
+
+
+@prepared
+def _mark_due(whose: Parameter, keys: Parameter) -> sa.Update:
+    return sa.update(returns).where(returns.c.merchant == whose, one_of(returns.c.return_id, keys)).values(is_due=True)
+
+
+@prepared
+def _mark_tied_due(whose: Parameter, keys: Parameter) -> sa.Update:
+    tied = sa.select(ties.c.return_id).where(ties.c.merchant == whose, one_of(ties.c.rma_key, keys))
+    return sa.update(returns).where(returns.c.merchant == whose, returns.c.return_id.in_(tied)).values(is_due=True)
 
 
 def mark_decided(tx: Transaction, return_ids: Sequence[str]) -> None:
     """Mark returns as having no news any more: a decision has taken it in."""
-    which = bulk.one_of(tx.connection, returns.c.return_id, return_ids)
-    tx.connection.execute(sa.update(returns).where(returns.c.merchant == tx.merchant, returns.c.is_due, which).values(is_due=False))
+    _mark_decided(tx.connection, whose=tx.merchant, keys=return_ids)
+
+
+@prepared
+def _mark_decided(whose: Parameter, keys: Parameter) -> sa.Update:
+    due = (returns.c.merchant == whose) & returns.c.is_due & one_of(returns.c.return_id, keys)
+    return sa.update(returns).where(due).values(is_due=False)
 
 
 # What is asked about returns
@@ -262,11 +283,20 @@ def changes_since(connection: sa.Connection, merchant: str, since: datetime) -> 
 
 def lines_of(connection: sa.Connection, merchant: str, return_ids: Sequence[str], order_names: Sequence[str]) -> dict[str, str]:
     """The return of each stored line of these returns, and of the returns of these orders, by line id."""
-    mine = sa.select(returns.c.return_id).where(returns.c.merchant == merchant)
-    found = {row.return_id for row in bulk.select_by_keys(connection, mine, returns.c.return_id, return_ids)}
-    found |= {row.return_id for row in bulk.select_by_keys(connection, mine, returns.c.order_name, order_names)}
-    lines = sa.select(return_lines.c.line_item_id, return_lines.c.return_id).where(return_lines.c.merchant == merchant)
-    return {row.line_item_id: row.return_id for row in bulk.select_by_keys(connection, lines, return_lines.c.return_id, sorted(found))}
+    found = {row.return_id for row in _of_orders.for_keys(connection, order_names, merchant=merchant)}
+    lines = _lines.for_keys(connection, sorted(found.union(return_ids)), merchant=merchant)
+    return {row.line_item_id: row.return_id for row in lines}
+
+
+@prepared
+def _of_orders(merchant: Parameter, keys: Parameter) -> sa.Select[Any]:
+    return sa.select(returns.c.return_id).where(returns.c.merchant == merchant, one_of(returns.c.order_name, keys))
+
+
+@prepared
+def _lines(merchant: Parameter, keys: Parameter) -> sa.Select[Any]:
+    mine = (return_lines.c.merchant == merchant) & one_of(return_lines.c.return_id, keys)
+    return sa.select(return_lines.c.line_item_id, return_lines.c.return_id).where(mine)
 
 
 def reasons_since(connection: sa.Connection, merchant: str, since: datetime) -> dict[str, int]:

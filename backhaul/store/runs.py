@@ -15,10 +15,13 @@ import sqlalchemy as sa
 from backhaul.domain.windows import Window
 from backhaul.store.engine import Store
 from backhaul.store.indexed import IS_RUNNING
+from backhaul.store.prepared import Parameter, prepared
 from backhaul.store.processes import is_gone, this_process
 from backhaul.store.tables import runs
 
 _LONGEST_RUN = timedelta(days=1)
+_INSERT = sa.insert(runs)
+_FINISH = sa.update(runs).where(runs.c.run_id == sa.bindparam("which"))
 _NAMED = ("records_in", "records_out", "unchanged", "quarantined", "delivered", "refused")
 
 
@@ -55,17 +58,21 @@ def start_run(store: Store, flow: str, merchant: str, trigger: str, now: datetim
         first = dict.fromkeys(_NAMED, 0) | {"counts": {}, "state": "running", "started_at": now}
         key = {"run_id": run.run_id, "flow": flow, "merchant": merchant, "trigger": trigger, "flow_run_id": flow_run_id}
         key["process"] = this_process()
-        connection.execute(sa.insert(runs).values(key | first))
+        connection.execute(_INSERT, key | first)
     return run
 
 
 def _close_the_killed(connection: sa.Connection, merchant: str, now: datetime) -> None:
     """Say of runs whose process is gone that they were killed: nothing of theirs is half done, but they could not say so themselves."""
-    query = sa.select(runs.c.run_id, runs.c.process, runs.c.started_at).where(runs.c.merchant == merchant, IS_RUNNING.of(runs))
-    gone = [row.run_id for row in connection.execute(query) if row.started_at < now - _LONGEST_RUN or is_gone(row.process)]
+    gone = [row.run_id for row in _running(connection, merchant=merchant) if row.started_at < now - _LONGEST_RUN or is_gone(row.process)]
     if gone:
         values = {"state": "failed", "error": "the program ended before the run did"}
         connection.execute(sa.update(runs).where(runs.c.run_id.in_(gone)).values(values))
+
+
+@prepared
+def _running(merchant: Parameter) -> sa.Select[Any]:
+    return sa.select(runs.c.run_id, runs.c.process, runs.c.started_at).where(runs.c.merchant == merchant, IS_RUNNING.of(runs))
 
 
 def finish_run(store: Store, run: Run, now: datetime, error: str | None = None) -> None:
@@ -77,7 +84,7 @@ def finish_run(store: Store, run: Run, now: datetime, error: str | None = None) 
     if run.window is not None:
         values |= {"window_start": run.window.start, "window_end": run.window.end}
     with store.write() as connection:
-        connection.execute(sa.update(runs).where(runs.c.run_id == run.run_id).values(values))
+        connection.execute(_FINISH, values | {"which": run.run_id})
 
 
 @contextmanager

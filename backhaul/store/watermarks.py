@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from backhaul.store import bulk
+from backhaul.store.prepared import Parameter, prepared
 from backhaul.store.tables import watermarks
 from backhaul.store.transaction import Transaction
 
@@ -22,8 +23,12 @@ class Watermark(NamedTuple):
 
 def watermark(connection: sa.Connection, merchant: str, source: str) -> datetime | None:
     """The newest time of a source that was taken in; None before the first."""
-    query = sa.select(watermarks.c.high_water_at).where(watermarks.c.merchant == merchant, watermarks.c.source == source)
-    return connection.execute(query).scalar()
+    return _watermark(connection, merchant=merchant, source=source).scalar()
+
+
+@prepared
+def _watermark(merchant: Parameter, source: Parameter) -> sa.Select[Any]:
+    return sa.select(watermarks.c.high_water_at).where(watermarks.c.merchant == merchant, watermarks.c.source == source)
 
 
 def move_watermark(tx: Transaction, source: str, to: datetime) -> None:

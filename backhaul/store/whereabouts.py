@@ -24,6 +24,7 @@ from backhaul.store import bulk
 from backhaul.store.engine import Store
 from backhaul.store.indexed import IS_CURRENT
 from backhaul.store.months import mark_months
+from backhaul.store.prepared import Parameter, one_of, prepared
 from backhaul.store.records import Alone
 from backhaul.store.tables import decisions, deliveries, exceptions, matches, receipts, return_lines, returns, rmas, whereabouts
 from backhaul.store.transaction import Transaction
@@ -106,9 +107,13 @@ def refresh(connection: sa.Connection, merchant: str, return_ids: Sequence[str])
         rows = [(merchant, one.return_id, *one.true) for one in found]
         bulk.upsert(connection, whereabouts, _COLUMNS, rows, is_new=all(one.stored is None for one in found))
         written += len(rows)
-        started = sa.select(returns.c.created_at).where(returns.c.merchant == merchant)
-        mark_months(connection, merchant, (row.created_at for row in bulk.select_by_keys(connection, started, returns.c.return_id, some)))
+        mark_months(connection, merchant, (row.created_at for row in _started.for_keys(connection, some, merchant=merchant)))
     return written
+
+
+@prepared
+def _started(merchant: Parameter, keys: Parameter) -> sa.Select[Any]:
+    return sa.select(returns.c.created_at).where(returns.c.merchant == merchant, one_of(returns.c.return_id, keys))
 
 
 def fill_missing(connection: sa.Connection) -> int:
@@ -149,10 +154,10 @@ def rebuild(store: Store, merchant: str) -> int:
 
 
 def _differences(connection: sa.Connection, merchant: str, return_ids: Sequence[str]) -> Iterator[Difference]:
-    heads = list(bulk.select_by_keys(connection, _heads(merchant), returns.c.return_id, return_ids))
-    stopped = {row.return_id for row in bulk.select_by_keys(connection, _stopped(merchant), exceptions.c.return_id, return_ids)}
+    heads = list(_heads.for_keys(connection, return_ids, merchant=merchant))
+    stopped = {row.return_id for row in _stopped.for_keys(connection, return_ids, merchant=merchant)}
     lines: defaultdict[str, list[Amounts]] = defaultdict(list)
-    for return_id, condition, *amounts in bulk.select_by_keys(connection, _lines(merchant), matches.c.return_id, return_ids):
+    for return_id, condition, *amounts in _lines.for_keys(connection, return_ids, merchant=merchant):
         lines[return_id].append((_OUTCOMES[condition], *amounts))
     for row in heads:
         known = _known(row, row.return_id in stopped)
@@ -177,7 +182,8 @@ def _differences(connection: sa.Connection, merchant: str, return_ids: Sequence[
             yield Difference(merchant, row.return_id, stored, true)
 
 
-def _heads(merchant: str) -> sa.Select[Any]:
+@prepared
+def _heads(merchant: Parameter, keys: Parameter) -> sa.Select[Any]:
     """What is known of a return, and what is stored of its whereabouts, but for exceptions and money."""
     create, flag, process = (deliveries.alias(kind.name.lower()) for kind in SEEN_KINDS[:3])
     parcel = (returns.c.label_status == _DELIVERED) | receipts.c.delivered_at.is_not(None)
@@ -195,7 +201,7 @@ def _heads(merchant: str) -> sa.Select[Any]:
         .add_columns(process.c.accepted_at.label("process_accepted_at"), process.c.confirmed_at.label("process_confirmed_at"))
         .add_columns(*(whereabouts.c[name] for name in Whereabouts._fields))
         .select_from(returns)
-        .where(returns.c.merchant == merchant)
+        .where(returns.c.merchant == merchant, one_of(returns.c.return_id, keys))
     )
     for table, key in ((rmas, rmas.c.rma_key), (receipts, receipts.c.rma_key), (whereabouts, whereabouts.c.return_id)):
         query = query.outerjoin(table, (table.c.merchant == returns.c.merchant) & (key == returns.c.return_id))
@@ -215,24 +221,27 @@ def _first_update() -> sa.ScalarSelect[Any]:
     return sa.select(first).where(mine, update.c.kind == DeliveryKind.RMA_UPDATE.value).scalar_subquery()
 
 
-def _stopped(merchant: str) -> sa.Select[Any]:
+@prepared
+def _stopped(merchant: Parameter, keys: Parameter) -> sa.Select[Any]:
     """The returns that an open exception stops."""
     note = sa.literal(f"{DeliveryKind.LOOP_NOTE}:") + exceptions.c.return_id
     return sa.select(exceptions.c.return_id).where(
         exceptions.c.merchant == merchant,
+        one_of(exceptions.c.return_id, keys),
         exceptions.c.kind.in_([kind.value for kind in STOPPING]),
         exceptions.c.resolved_at.is_(None),
         exceptions.c.subject != note,
     )
 
 
-def _lines(merchant: str) -> sa.Select[Any]:
+@prepared
+def _lines(merchant: Parameter, keys: Parameter) -> sa.Select[Any]:
     """The lines whose value may be at risk, with their amounts."""
     same = (return_lines.c.merchant == matches.c.merchant) & (return_lines.c.return_id == matches.c.return_id)
     return (
         sa.select(matches.c.return_id, matches.c.condition, return_lines.c.price, return_lines.c.discount, return_lines.c.tax)
         .join(return_lines, same & (return_lines.c.line_item_id == matches.c.line_item_id))
-        .where(matches.c.merchant == merchant, matches.c.condition.in_(_AT_RISK))
+        .where(matches.c.merchant == merchant, one_of(matches.c.return_id, keys), matches.c.condition.in_(_AT_RISK))
     )
 
 

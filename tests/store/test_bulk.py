@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from backhaul.store import bulk
 from backhaul.store.engine import Store
+from backhaul.store.prepared import one_of
 from backhaul.store.tables import check_results, return_lines
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
@@ -84,5 +85,5 @@ def test_a_statement_may_choose_by_several_sets_of_keys(store: Store) -> None:
         bulk.insert(connection, return_lines, LINE, lines(3, "TEE"))
     with store.read() as connection:
         first = connection.execute(sa.select(return_lines.c.return_id, return_lines.c.line_item_id).limit(1)).one()
-        both = [bulk.one_of(connection, return_lines.c[name], [value]) for name, value in first._mapping.items()]
+        both = [one_of(return_lines.c[name], [value]) for name, value in first._mapping.items()]
         assert connection.execute(sa.select(return_lines.c.return_id, return_lines.c.line_item_id).where(*both)).all() == [first]
