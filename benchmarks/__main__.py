@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backfill, calls, growth, webhook, workers
+from benchmarks import backfill, calls, commands, fleet, growth, serve, views, webhook, workers
 from benchmarks.surroundings import DATABASES, ROOT, facts
 
 RESULT = ROOT / "build" / "bench.json"
@@ -34,25 +34,35 @@ TARGETS = {
     "calls_vs_minimum": "at most 1.1",
     "quiet_sync_calls": "at most 60",
     "workers_speedup": "at least 2.5",
+    "fleet_idle_500_s": "under 60",
+    "fleet_news_500_s": "under 120",
+    "fleet_idle_p50_s": "",
+    "fleet_hung_others_p50_s": "at most 1.2 idle",
+    "fleet_cpu_idle_ms": "at most 30",
+    "fleet_cpu_news_ms": "at most 70",
+    "fleet_peak_mib": "under 500",
+    "three_workers_fleet": "at least 2.3",
+    "serve_100_rma_p95_s": "under 5",
+    "serve_100_accepted_p99_ms": "under 50",
+    "serve_flooded_others_p95_s": "under 5",
+    "serve_cpu_webhook_ms": "",
+    "views_1m_slowest_s": "under 5",
+    "views_1m_month_slowest_s": "under 1",
+    "help_cpu_s": "under 0.2",
+    "show_cpu_s": "under 0.4",
 }
-PARTS = ("backfill", "growth", "webhook", "hung", "calls", "workers")
+PARTS = ("backfill", "growth", "webhook", "hung", "calls", "fleet", "serve", "views", "commands", "workers", "shared")
+_FULL_ALONE = ("workers", "shared")  # three processes take minutes to come and go
 
 
 def main() -> int:
     """Measure what was asked for. A part that fails is named, its numbers stay empty, and the exit code is 1."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, one round, no fleet of workers: under three minutes")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, one round, no three workers: under four minutes")
     parser.add_argument("--only", nargs="+", choices=PARTS, help="measure these alone")
     chosen = parser.parse_args()
-    parts = chosen.only or [part for part in PARTS if not (chosen.quick and part == "workers")]  # a fleet takes two minutes to come and go
-    found: dict[str, Any] = {"backfill": {}, "postgresql": {}, "memory_growth": None, "noop_growth": None, "webhook_p99_ms": None}
-    found |= {
-        "webhook_to_rma_p95_s": None,
-        "hung_to_rma_p95_s": None,
-        "calls_vs_minimum": None,
-        "quiet_sync_calls": None,
-        "workers_speedup": None,
-    }
+    parts = chosen.only or [part for part in PARTS if not (chosen.quick and part in _FULL_ALONE)]
+    found: dict[str, Any] = {"backfill": {}, "postgresql": {}} | {name: None for name in TARGETS if "." not in name}
     found["environment"] = facts() | {"quick": chosen.quick, "failed": {}}
     for part in parts:
         for name, step in _steps(part, chosen.quick, found):
@@ -73,6 +83,12 @@ def _steps(part: str, is_quick: bool, found: dict[str, Any]) -> list[tuple[str, 
     if part == "growth":
         sizes = (12_000, 12_000, 24_000) if is_quick else (10_000, 100_000, 1_000_000)
         return [("growth", lambda: _keep(found, growth.measure(*sizes)))]
+    if part == "views":
+        return [("views", lambda: _keep(found, views.measure(20_000 if is_quick else 1_000_000)))]
+    if part == "commands":
+        return [("commands", lambda: found.update(commands.measure(3 if is_quick else 9)))]
+    if part == "shared":
+        return [("shared", lambda: found.update(fleet.measure_shared(50 if is_quick else 500)))]
     if part == "calls":
         count = 600 if is_quick else 3_000
         return [
@@ -117,6 +133,8 @@ _ON_EACH: dict[str, tuple[Callable[[str, int, int], dict[str, Any]], tuple[int, 
     "backfill": (_backfill, (6_000, 1), (20_000, 3)),  # returns, rounds
     "webhook": (_webhook, (3, 6), (20, 20)),  # seconds, probes
     "hung": (_hung, (0, 6), (0, 40)),  # probes
+    "fleet": (fleet.measure, (50, 1), (500, 1)),  # merchants
+    "serve": (serve.measure, (5, 1), (30, 1)),  # seconds
 }
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from backhaul.sandbox.core.faults import Fault
+from backhaul.sandbox.loop.hooks import payload, php_json, signature
+from backhaul.sandbox.loop.state import Return
 from backhaul.sandbox.server import Sandbox
 from backhaul.sandbox.settings import config_env, config_toml
 
@@ -55,9 +59,36 @@ def _obey(box: Sandbox, what: dict[str, Any]) -> Any:
     if "hang" in what:  # every answer of these merchants' vendors takes so many seconds more
         for name in names:
             world.faults.add(Fault(target="*", kind="slow", times=None, seconds=what["hang"], merchant=name))
-    if "heal" in what:
-        world.faults.clear()
+    if "tell" in what:  # webhooks as Loop would post them, in this order of merchants
+        return _told(box, what["tell"], what["a_new_one_in"])
+    if "announced" in what:  # when each return had its RMA, in seconds since 1970
+        calls = [call for call in world.journal.writes("masonhub.create") if call.status == 200]
+        return {str(draft["customer_identifier"]): call.at.timestamp() for call in calls for draft in call.body}
     return None
+
+
+def _told(box: Sandbox, names: list[str], a_new_one_in: int) -> list[tuple[str, str, str, str | None]]:
+    """Merchant, signature, body, and the return where it is new: one in so many of a merchant's is, the others change one of those."""
+    rng, told, made = random.Random(1), [], dict[str, list[Return]]()
+    for number, (name, place) in enumerate(_counted(names)):
+        account, known = box.world.loop(name), made.setdefault(name, [])
+        new: str | None = None
+        if place % a_new_one_in == 0:
+            known.append(box.world.create_return(name, order_number=10_000 + number, is_silent=True))
+            body, new = payload(account, "return", "return.created", known[-1], {}), str(known[-1].id)
+        else:
+            body = payload(account, "label", "label.updated", rng.choice(known), {}) | {"shipment_id": str(number)}
+        raw = php_json(body)
+        told.append((name, signature(box.keys[name].loop_webhook_secret, raw), raw.decode(), new))
+    return told
+
+
+def _counted(names: list[str]) -> Iterator[tuple[str, int]]:
+    """Each name with how often it came before."""
+    seen: Counter[str] = Counter()
+    for name in names:
+        yield name, seen[name]
+        seen[name] += 1
 
 
 def _serve(count: int, latency: float) -> None:

@@ -37,11 +37,11 @@ def measure(url: str, folder: Path, rate: int, seconds: float, probes: int) -> d
         quiet = _to_rma(box, probes, pause=0.25)
         accepted, loaded = _load(box, address, rate, seconds, probes)
     return {
-        "accepted p50": _percentile(accepted, 50),
-        "accepted p99": _percentile(accepted, 99),
-        "webhook to RMA p50": _percentile(quiet, 50),
-        "webhook to RMA p95": _percentile(quiet, 95),
-        "webhook to RMA p95 under that load": _percentile(loaded, 95),
+        "accepted p50": percentile(accepted, 50),
+        "accepted p99": percentile(accepted, 99),
+        "webhook to RMA p50": percentile(quiet, 50),
+        "webhook to RMA p95": percentile(quiet, 95),
+        "webhook to RMA p95 under that load": percentile(loaded, 95),
     }
 
 
@@ -56,7 +56,7 @@ def measure_hung(url: str, folder: Path, probes: int) -> float:
         flooding.start()
         try:
             time.sleep(2)  # by now both are waited for
-            return _percentile(_to_rma(box, probes, pause=0.5), 95)
+            return percentile(_to_rma(box, probes, pause=0.5), 95)
         finally:
             stopping.set()
             flooding.join()
@@ -70,21 +70,28 @@ def _shop_at(box: Sandbox, merchants: Sequence[str], stopping: threading.Event) 
 
 @contextmanager
 def _service(box: Sandbox, url: str, folder: Path) -> Iterator[str]:
-    """The service in its own process, warm. Ends it with SIGTERM, and says so when that did not end it cleanly."""
+    """The service, warm."""
+    with running(config_toml(box, store_url=url), config_env(box), folder) as (address, _):
+        box.world.subscribe("acme", address)
+        first = box.world.create_return("acme", order_number=999)
+        _wait_for(partial(_has_rma, box, first.id), _STARTS_WITHIN)
+        yield address
+
+
+@contextmanager
+def running(text: str, env: dict[str, str], folder: Path) -> Iterator[tuple[str, int]]:
+    """`backhaul serve` in its own process: its address and process id. Ends it with SIGTERM, and says when that did not end it cleanly."""
     config = folder / "backhaul.toml"
-    config.write_text(config_toml(box, store_url=url), encoding="utf-8")
+    config.write_text(text, encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [str(Path(sys.executable).parent / "backhaul"), "--config", str(config), "serve", "--port", str(port)]
     with (folder / "serve.log").open("wb") as log:
-        process = subprocess.Popen(command, env=os.environ | config_env(box), stderr=log)
+        process = subprocess.Popen(command, env=os.environ | env, stderr=log)
         try:
             address = f"http://127.0.0.1:{port}"
             _wait_for(lambda: _answers(address), _STARTS_WITHIN)
-            box.world.subscribe("acme", address)
-            first = box.world.create_return("acme", order_number=999)
-            _wait_for(partial(_has_rma, box, first.id), _STARTS_WITHIN)
-            yield address
+            yield address, process.pid
         finally:
             process.send_signal(signal.SIGTERM)
             if process.wait(60) != 0:
@@ -110,27 +117,31 @@ def _has_rma(box: Sandbox, return_id: int) -> bool:
 def _load(box: Sandbox, address: str, rate: int, seconds: float, probes: int) -> tuple[list[float], list[float]]:
     """Signed events at a steady rate from a process of their own, a tenth of them new returns and the rest changes of them."""
     secret = box.keys["acme"].loop_webhook_secret
-    requests = [_request(body, signature(secret, body)) for body in _bodies(box, round(rate * seconds))]
+    requests = [request("acme", body, signature(secret, body)) for body in _bodies(box, round(rate * seconds))]
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         pool.submit(int).result()  # started before the clock is
-        sending = pool.submit(_send, int(address.rpartition(":")[2]), requests, rate)
+        sending = pool.submit(send, int(address.rpartition(":")[2]), requests, rate)
         loaded = _to_rma(box, probes, pause=0.2)
-        return sending.result(), loaded
+        return sending.result()[1], loaded
 
 
-def _request(body: bytes, signed: str) -> bytes:
-    head = f"POST /webhooks/acme/loop HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Loop-Signature: {signed}\r\n"
+def request(merchant: str, body: bytes, signed: str) -> bytes:
+    """The bytes of a webhook."""
+    head = f"POST /webhooks/{merchant}/loop HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Loop-Signature: {signed}\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def _send(port: int, requests: list[bytes], rate: int) -> list[float]:
-    """Bare sockets, so that the sender's own work does not count; a request that finds no free connection waits, and that counts."""
+def send(port: int, requests: list[bytes], rate: int) -> tuple[float, list[float]]:
+    """When the first was due, in seconds since 1970, and the milliseconds of each from when it was due to its answer.
 
-    async def run() -> list[float]:
+    Bare sockets, so that the sender's own work does not count; a request that finds no free connection waits, and that counts.
+    """
+
+    async def run() -> tuple[float, list[float]]:
         free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
         for _ in range(40):
             free.put_nowait(await asyncio.open_connection("127.0.0.1", port))
-        began = time.perf_counter()
+        began, began_at = time.perf_counter(), time.time()
 
         async def post(number: int, request: bytes) -> float:
             due = began + number / rate
@@ -145,7 +156,7 @@ def _send(port: int, requests: list[bytes], rate: int) -> list[float]:
             free.put_nowait((reader, writer))
             return (time.perf_counter() - due) * 1000
 
-        return await asyncio.gather(*(post(number, request) for number, request in enumerate(requests)))
+        return began_at, await asyncio.gather(*(post(number, request) for number, request in enumerate(requests)))
 
     return asyncio.run(run())
 
@@ -178,6 +189,7 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _percentile(values: list[float], share: int) -> float:
+def percentile(values: list[float], share: int) -> float:
+    """The value that so many in a hundred do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, len(ordered) * share // 100)]

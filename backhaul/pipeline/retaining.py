@@ -58,6 +58,7 @@ def prune(store: Store, settings: RetentionSettings, trigger: str, *, clock: Clo
                 rows = _prune(store, merchant, what, before, run.run_id, clock)
                 run.add(what.replace(" ", "_"), rows)
                 done.append(Pruned(merchant, what, rows, before))
+    store.count_for_planner()
     return done
 
 

@@ -23,6 +23,7 @@ from sqlalchemy.dialects import postgresql
 
 from backhaul.errors import StoreError
 from backhaul.store.engine import Store
+from backhaul.store.prepared import Parameter, prepared
 from backhaul.store.tables import call_budgets
 
 _WINDOW = 60.0
@@ -43,7 +44,7 @@ class StoreLedger:
             row, now = self._locked(connection, vendor, merchant)
             wait, made = _one_more(_made(row.made), row.paused_until, now, calls)
             if made is not None:
-                connection.execute(sa.update(call_budgets).where(_key(vendor, merchant)).values(made=made))
+                _count(connection, at=vendor, whose=merchant, calls=made)
             return wait
 
     def pause(self, vendor: str, merchant: str, seconds: float) -> None:
@@ -55,15 +56,26 @@ class StoreLedger:
 
     def _locked(self, connection: sa.Connection, vendor: str, merchant: str) -> tuple[Any, float]:
         """The key's row, ours until the transaction ends, and the database's time."""
-        query = sa.select(call_budgets).where(_key(vendor, merchant)).with_for_update()
-        row = connection.execute(query).one_or_none()
+        key = {"vendor": vendor, "merchant": merchant}
+        row = _locked(connection, **key).one_or_none()
         if row is None:
             connection.execute(
                 postgresql.insert(call_budgets).values(merchant=merchant, vendor=vendor, made={}, paused_until=0.0).on_conflict_do_nothing()
             )
-            row = connection.execute(query).one()
-        now = connection.execute(sa.text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
-        return row, float(now)
+            row = _locked(connection, **key).one()
+        return row, float(row.now)
+
+
+@prepared
+def _locked(vendor: Parameter, merchant: Parameter) -> sa.Select[Any]:
+    """The row with the database's time: of the moment at which the lock was had, or of one before it."""
+    now: sa.Label[Any] = sa.literal_column("extract(epoch FROM clock_timestamp())").label("now")
+    return sa.select(call_budgets, now).where(_key(vendor, merchant)).with_for_update()
+
+
+@prepared
+def _count(at: Parameter, whose: Parameter, calls: Parameter) -> sa.Update:
+    return sa.update(call_budgets).where(_key(at, whose)).values(made=calls)
 
 
 class FileLedger:
@@ -163,7 +175,7 @@ def _one_more(made: _Made, paused_until: float, now: float, calls: int) -> tuple
     return 0.0, recent | {this: recent.get(this, 0) + 1}
 
 
-def _key(vendor: str, merchant: str) -> sa.ColumnElement[bool]:
+def _key(vendor: str | Parameter, merchant: str | Parameter) -> sa.ColumnElement[bool]:
     return (call_budgets.c.vendor == vendor) & (call_budgets.c.merchant == merchant)
 
 

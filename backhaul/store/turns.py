@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from backhaul.store.engine import Store
+from backhaul.store.prepared import Parameter, prepared
 from backhaul.store.tables import runs, turns
 
 LEASE = timedelta(seconds=60)
@@ -86,11 +88,15 @@ class Turns:
 
 def longest_waiting_first(connection: sa.Connection, flow: str, merchants: Sequence[str]) -> list[str]:
     """The merchants by when their last run of the flow began; those that never had one come first."""
-    last: dict[str, datetime | None] = {}
-    for name in merchants:
-        query = sa.select(runs.c.started_at).where(runs.c.merchant == name, runs.c.flow == flow)
-        last[name] = connection.execute(query.order_by(runs.c.started_at.desc()).limit(1)).scalar_one_or_none()
+    last = {name: _last_start(connection, merchant=name, flow=flow).scalar_one_or_none() for name in merchants}
     return sorted(merchants, key=lambda name: (last[name] is not None, last[name] or 0, name))
+
+
+@prepared
+def _last_start(merchant: Parameter, flow: Parameter) -> sa.Select[Any]:
+    """One merchant's: PostgreSQL and SQLite would read all runs to group them, and look one up by its index."""
+    query = sa.select(runs.c.started_at).where(runs.c.merchant == merchant, runs.c.flow == flow)
+    return query.order_by(runs.c.started_at.desc()).limit(1)
 
 
 def completed_under(connection: sa.Connection, flow: str, flow_run_id: str, since: datetime) -> set[str]:

@@ -11,15 +11,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from backhaul.domain.windows import Window
 from backhaul.domain.words import DeliveryKind
 from backhaul.receiver.metrics import Metrics
 from backhaul.store import due, events, outbox, polls, quarantine
 from backhaul.store.engine import Store
 from backhaul.store.facts import due_returns
+from backhaul.store.returns import changed_in
 from backhaul.store.runs import start_run
 from backhaul.store.search import search
 from backhaul.store.tables import metadata
 from backhaul.store.transaction import Transaction
+from backhaul.store.turns import longest_waiting_first
 from tests.stores import postgres_database, sqlite_store
 
 ROWS = 100_000
@@ -120,7 +123,9 @@ def _filled(url: str, *, is_analysed: bool) -> Iterator[Store]:
         for name, done in DONE.items():
             fill(connection, name, 1, ROWS, done)
             fill(connection, name, ROWS + 1, 20, done | OPEN[name])
-    if is_analysed:
+    if is_analysed and store.is_sqlite:
+        store.count_for_planner()
+    elif is_analysed:
         with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("ANALYZE")
     yield store
@@ -215,6 +220,8 @@ LOOKS: dict[str, tuple[Callable[[sa.Connection], object], dict[str, set[str]]]] 
             "quarantine": {"ix_quarantine_find", "ix_quarantine_find_order"},
         },
     ),
+    "returns.changed_in": (lambda c: changed_in(c, "acme", Window(NOW, NOW + timedelta(days=1))), {"returns": {"ix_returns_updated"}}),
+    "turns.longest_waiting_first": (lambda c: longest_waiting_first(c, "sync", ["acme"]), {"runs": {"ix_runs_merchant"}}),
     "exceptions that are open": (
         lambda c: counted(c, "SELECT kind, why FROM recon_exceptions WHERE merchant = :merchant"),
         {"exceptions": {"ix_exceptions_open"}},
