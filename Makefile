@@ -39,7 +39,7 @@ demo: install ## Run the whole of Backhaul against simulated vendors
 test: install browser ## Run the tests
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-chaos: install ## Let everything go wrong: every operation fails, every point is a crash, thousands of histories (over an hour)
+chaos: install ## Let everything go wrong: every operation fails, every point is a crash, thousands of histories (an hour or more)
 	@CHAOS=1 $(BIN)/pytest tests/chaos -n 2 --dist worksteal
 
 fuzz: install ## Send the receiver, the parsers and the config a hundred thousand things that nobody would (some minutes)
