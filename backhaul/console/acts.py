@@ -165,7 +165,7 @@ class Acting:
     def _refuse_forged(self, request: Request, token: str) -> None:
         origin = request.headers.get("origin")
         is_ours = origin is None or urlsplit(origin).netloc == request.headers.get("host")
-        if not is_ours or not request.cookies.get(_COOKIE) or not hmac.compare_digest(token, self.token(request)):
+        if not is_ours or not request.cookies.get(_COOKIE) or not hmac.compare_digest(token.encode(), self.token(request).encode()):
             raise HTTPException(403, "This confirmation is not of this browser, or of an earlier start of the console. Try again.")
 
 

@@ -100,6 +100,7 @@ def test_a_merchant_is_paused_and_resumed_and_both_pages_say_so(acting: World) -
     [
         ({"token": "0" * 64}, {}),
         ({"token": ""}, {}),
+        ({"token": "\u00e9"}, {}),
         ({}, {"origin": "https://evil.example"}),
         ({}, {"cookie": "backhaul_desk=another"}),
     ],
