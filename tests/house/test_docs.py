@@ -83,3 +83,17 @@ def test_every_command_of_the_readme_exists() -> None:
     commands = set(get_command(app).commands)  # type: ignore[attr-defined]
     assert named - commands == set()
     assert commands - named == {"version"}
+
+
+def test_every_threat_has_tests_that_exist() -> None:
+    rows = [line.strip("|").split("|") for line in (ROOT / "docs/security.md").read_text(encoding="utf-8").splitlines() if line[:2] == "| "]
+    tests = {path: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    names = {name for text in tests.values() for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)}
+    assert len(rows) > 20
+    for row in rows[1:]:
+        told = re.findall(r"`([^`]+)`", row[-1])
+        assert told, row[0]
+        for one in told:
+            is_file = any(str(path).endswith(f"tests/{one}") for path in tests)
+            is_name = any(re.fullmatch(one.replace("…", ".*"), name) for name in names)
+            assert is_file or is_name or one.startswith(("make ", "python -m benchmarks", "scripts/")), one
