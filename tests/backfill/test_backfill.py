@@ -143,7 +143,7 @@ def test_a_worker_killed_mid_window_loses_nothing_and_a_rerun_completes(sqlite_l
     start, end = line.days(40)
     command = [sys.executable, "-c", "from backhaul.cli import main; main()", "--config", line.config]
     worker = subprocess.Popen([*command, "backfill", MERCHANT, "--from", start, "--to", end], env=dict(os.environ), stderr=subprocess.PIPE)
-    give_up_at = time.monotonic() + 60
+    give_up_at = time.monotonic() + 300
     while line.rows("SELECT count(*) FROM windows WHERE state = 'completed'") == [(0,)] and time.monotonic() < give_up_at:
         time.sleep(0.1)
     worker.send_signal(signal.SIGKILL)

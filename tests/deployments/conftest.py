@@ -65,7 +65,7 @@ class Fleet:
     def call(self, method: str, path: str, json: object | None = None) -> Any:
         """One call of Prefect's API, which answers 503 while its SQLite is busy."""
         for _ in range(20):
-            answer = httpx.request(method, self.api_url + path, json=json, timeout=30)
+            answer = httpx.request(method, self.api_url + path, json=json, timeout=PATIENCE)
             if answer.status_code != 503:
                 break
             time.sleep(0.5)
@@ -74,7 +74,7 @@ class Fleet:
 
     def states(self, flow_run_id: UUID) -> list[str]:
         """The names of all states that a run has been in, in order."""
-        answer = httpx.get(f"{self.api_url}/flow_run_states/", params={"flow_run_id": str(flow_run_id)}, timeout=30)
+        answer = httpx.get(f"{self.api_url}/flow_run_states/", params={"flow_run_id": str(flow_run_id)}, timeout=PATIENCE)
         answer.raise_for_status()
         return [state["name"] for state in sorted(answer.json(), key=lambda state: state["timestamp"])]
 

@@ -158,7 +158,7 @@ def test_what_needs_a_person_is_an_event_that_an_automation_can_act_on(fleet: Fl
         env=fleet.env,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=300,
         check=False,
     )
     assert told.returncode == 0, told.stderr

@@ -79,7 +79,7 @@ class Planter:
         who = "customer_name: Canarina Inventedname, canary.shopper@example.org, phone +15550198765, 4711 Canaryfinch Street"
         self.free = f"{who}; {' '.join(keys.values())}"
         self.canaries = [*CUSTOMER.values(), *keys.values()]
-        self.client = httpx.Client(timeout=30)
+        self.client = httpx.Client(timeout=300)
         self.vendor.respond = self.respond
 
     def planted(self, value: Any) -> Any:
@@ -171,13 +171,13 @@ def test_keys_and_customers_in_everything_that_vendors_say_are_found_nowhere(pla
         try:
             url = f"http://127.0.0.1:{port}"
             wait_for(lambda: _answers(url))
-            statuses = [httpx.post(to, content=body, headers=headers, timeout=30).status_code for to, body, headers in planter.posted(url)]
+            statuses = [httpx.post(to, content=body, headers=headers, timeout=300).status_code for to, body, headers in planter.posted(url)]
             for bad in (f"{url}/webhooks/{CUSTOMER['email']}/loop", f"{url}/webhooks/acme/loop?phone={CUSTOMER['phone']}"):
-                statuses.append(httpx.post(bad, json=PLANTED, headers={"X-Loop-Signature": CUSTOMER["email"]}, timeout=30).status_code)
-            said["metrics"] = httpx.get(f"{url}/metrics", timeout=30).content
+                statuses.append(httpx.post(bad, json=PLANTED, headers={"X-Loop-Signature": CUSTOMER["email"]}, timeout=300).status_code)
+            said["metrics"] = httpx.get(f"{url}/metrics", timeout=300).content
         finally:
             serve.send_signal(signal.SIGTERM)
-            serve.wait(90)
+            serve.wait(300)
     assert statuses.count(200) >= 12 and statuses[-2:] == [401, 401]
 
     first = house.process("sync")

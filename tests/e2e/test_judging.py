@@ -50,11 +50,11 @@ def test_a_difference_between_the_engines_is_an_exception_that_names_the_rule(
     assert checked_house.standing(return_id)["stage"] == "announced"  # nothing of what was loaded is changed by it
 
 
-def test_a_sync_of_small_frames_does_not_import_great_expectations(checked_house: House) -> None:
-    checked_house.shop("TEE-NVY-M")
+def test_a_sync_of_small_frames_does_not_import_great_expectations(house: House) -> None:
+    house.shop("TEE-NVY-M")
     program = (
         "import sys; from flows.sync import sync; from backhaul.pipeline import judging; judging.SHARE = 10**12;"
-        f"done = sync.fn('acme', config={str(checked_house.file)!r}, trigger='command');"
+        f"done = sync.fn('acme', config={str(house.file)!r}, trigger='command');"
         "print(done.counts['records_out'], 'great_expectations' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -167,7 +167,7 @@ def test_while_a_body_is_read_others_are_answered(desk: Desk, monkeypatch: pytes
 
     def slow(*_: object) -> list[Any]:
         is_reading.set()
-        assert may_end.wait(60)
+        assert may_end.wait(300)
         return []
 
     monkeypatch.setattr(app_module, "as_events", slow)

@@ -66,7 +66,7 @@ def test_it_announces_a_new_return_and_at_sigterm_answers_what_is_under_way_then
                 time.sleep(0.2)
                 half.sendall(third[50:])
                 assert half.recv(4096).startswith(b"HTTP/1.1 200")
-            assert process.wait(60) == 0
+            assert process.wait(300) == 0
         finally:
             process.kill()
     lines = [json.loads(line) for line in log.read_text().splitlines()]

@@ -176,7 +176,7 @@ def _config(tmp_path: Path, url: str) -> list[str]:
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    return subprocess.run(words, capture_output=True, text=True, timeout=300, check=False, stdin=subprocess.DEVNULL)
 
 
 def test_what_an_inbox_holds_is_in_the_copy(sqlite_url: str, tmp_path: Path) -> None:
