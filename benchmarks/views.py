@@ -74,7 +74,7 @@ def fill(store: Store, count: int) -> None:
 
     created = f"CAST(i AS bigint) * {YEAR} / {count}"
     with store.write() as connection:
-        for table, columns, where in _tables(created, at, is_sqlite):
+        for table, columns, where in _tables(created, at, is_sqlite, count):
             _insert(connection, table, columns, where, count)
     with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE")
@@ -88,7 +88,7 @@ def fill(store: Store, count: int) -> None:
         connection.exec_driver_sql("ANALYZE" if is_sqlite else "VACUUM ANALYZE")
 
 
-def _tables(created: str, at: Callable[[str], str], is_sqlite: bool) -> list[tuple[str, dict[str, str], str]]:
+def _tables(created: str, at: Callable[[str], str], is_sqlite: bool, count: int) -> list[tuple[str, dict[str, str], str]]:
     """Each table's columns as SQL of `i`, the return's number, and which numbers have a row."""
     key, none = "CAST(i AS text)", "'[]'" if is_sqlite else "CAST('[]' AS jsonb)"
     state = "CASE WHEN i % 100 < 80 THEN 'closed' WHEN i % 100 < 88 THEN 'review' ELSE 'open' END"
@@ -210,6 +210,48 @@ def _tables(created: str, at: Callable[[str], str], is_sqlite: bool) -> list[tup
                 "resolved_at": f"CASE WHEN i % 1000 < 495 THEN {at(created)} END",
             },
             "i % 100 BETWEEN 48 AND 49",
+        ),
+        (
+            "events",
+            {
+                "source": "CASE WHEN i % 3 = 0 THEN 'masonhub' ELSE 'loop' END",
+                "channel": "CASE WHEN i % 2 = 0 THEN 'webhook' ELSE 'poll' END",
+                "topic": "'return.created'",
+                "record_key": key,
+                "body_hash": key,
+                "received_at": at(created),
+                "handled_at": f"CASE WHEN i % 100000 <> 7 THEN {at(created)} END",
+                "outcome": "CASE WHEN i % 5000 = 9 THEN 'unreadable' END",
+            },
+            "",
+        ),
+        (
+            "quarantine",
+            {
+                "source": "CASE WHEN i % 300 = 0 THEN 'masonhub' ELSE 'loop' END",
+                "record_key": key,
+                "order_name": f"'#' || {key}",
+                "rules": none,
+                "reason": "'price is negative'",
+                "body": """'{"price": "-1"}'""",
+                "content_hash": key,
+                "quarantined_at": at(created),
+                "released_at": f"CASE WHEN i % 1000 <> 0 THEN {at(created)} END",
+            },
+            "i % 100 = 0",
+        ),
+        (
+            "runs",
+            {
+                "run_id": f"'run-' || {key}",
+                "flow": "CASE WHEN i % 50 = 0 THEN 'reconcile' ELSE 'sync' END",
+                "trigger": "'schedule'",
+                "state": "CASE WHEN i % 9001 = 5 THEN 'failed' ELSE 'completed' END",
+                "started_at": at(f"CAST(i AS bigint) * {YEAR * 10} / {count}"),
+                "counts": "'{}'" if is_sqlite else "CAST('{}' AS jsonb)",
+                "duration_s": "1.5",
+            },
+            f"i <= {count // 10}",
         ),
         ("reason_codes", {"reason": "'reason ' || i", "code": "'other'"}, "i <= 6"),
     ]

@@ -49,7 +49,7 @@ class Listing:
     kinds: Mapping[str, str] = field(default_factory=dict)  # of filters that are not text
     choices: Mapping[tuple[str, str], str] = field(default_factory=dict)  # parameter and value -> condition of an index of few rows
     counted: Mapping[frozenset[str], str] = field(default_factory=dict)  # filters -> a smaller source that counts as much by them
-    found_by: Mapping[str, str] = field(default_factory=dict)  # filter -> its condition where few rows meet it
+    found_by: Mapping[str, str] = field(default_factory=dict)  # filter -> the keys that meet it, along an index of its own
 
     @property
     def default(self) -> str:
@@ -72,6 +72,7 @@ class BadFilterError(ValueError):
 
 _DAY = {"from": "time", "to": "time"}
 _DECIDED = f"(SELECT merchant, return_id, decision FROM decisions WHERE {IS_CURRENT.of(decisions).text}) decided"  # noqa: S608
+_BY_SKU = "SELECT merchant, return_id FROM return_lines WHERE upper(sku) = upper(CAST(:sku AS text))"
 RETURNS = Listing(
     source="recon_returns",
     columns=(
@@ -94,7 +95,7 @@ RETURNS = Listing(
         "warehouse": "warehouse = :warehouse",
         "stage": "stage = :stage",
         "decision": "decision = :decision",
-        "sku": "(merchant, return_id) IN (SELECT merchant, return_id FROM return_lines WHERE upper(sku) = upper(CAST(:sku AS text)))",
+        "sku": f"(merchant, return_id) IN ({_BY_SKU})",
         "from": "created_at >= :from",
         "to": "created_at < :to",
     },
@@ -110,8 +111,9 @@ RETURNS = Listing(
         frozenset({"decision", "merchant"}): _DECIDED,
     },
     found_by={
-        "stage": "(merchant, return_id) IN (SELECT merchant, return_id FROM whereabouts WHERE stage = :stage)",
-        "decision": f"(merchant, return_id) IN (SELECT merchant, return_id FROM {_DECIDED} WHERE decision = :decision)",  # noqa: S608 - words of this module
+        "stage": "SELECT merchant, return_id FROM whereabouts WHERE stage = :stage",
+        "decision": f"SELECT merchant, return_id FROM {_DECIDED} WHERE decision = :decision",  # noqa: S608 - words of this module
+        "sku": _BY_SKU,
     },
 )
 EXCEPTIONS = Listing(
@@ -231,13 +233,14 @@ def page(
     """One page of a list. `is_turned` turns its usual order round. Raises BadFilterError for a value that its filter cannot take."""
     dialect = connection.dialect.name
     conditions, values = _filtered(listing, chosen, dialect)
+    conditions = _by_index(connection, listing, conditions, values)
     total = _count(connection, listing, conditions, values) if is_counted else COUNTED + 1
     is_few = total <= COUNTED or any(one in listing.choices for one in chosen.items())
     by = listing.orders.get(order or "", listing.orders[listing.default])
     places = (by.of or by.name, *listing.key)
     is_rising = listing.is_oldest_first != is_turned
     shown_as = _ordered(listing, places, way="ASC" if is_rising else "DESC", is_few=is_few, dialect=dialect)
-    wheres = [*_by_index(listing, conditions, is_few=is_few, dialect=dialect).values(), f"{places[0]} IS NOT NULL"]
+    wheres = [*conditions.values(), f"{places[0]} > -1e15" if by.kind == "money" else f"{places[0]} IS NOT NULL"]
     if after:
         bounds = _bounds(by, len(places), after, dialect)
         names = ", ".join(f":after{number}" for number in range(len(bounds)))
@@ -259,11 +262,17 @@ def _ordered(listing: Listing, places: Sequence[str], *, way: str, is_few: bool,
     return f"SELECT {wanted}, {keys} FROM {listing.source}{{where}} ORDER BY {order}"  # noqa: S608 - words of this module
 
 
-def _by_index(listing: Listing, conditions: Mapping[str, str], *, is_few: bool, dialect: str) -> dict[str, str]:
-    """The conditions in the words that lead to a filter's own index where few rows meet them, and away from it where many do."""
+def _by_index(connection: sa.Connection, listing: Listing, conditions: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
+    """The conditions in words that lead to the index of the filter that the fewest rows meet, where those are few, and to no other."""
     found = dict(conditions)
-    for name in found.keys() & listing.found_by.keys():
-        found[name] = listing.found_by[name] if is_few else f"{'+' if dialect == 'sqlite' else ''}{found[name]}"
+    numbers = {name: _counted(connection, listing.found_by[name], values) for name in found.keys() & listing.found_by.keys()}
+    best = min(numbers, key=lambda name: numbers[name], default=None)
+    if best is not None and numbers[best] > COUNTED:
+        best = None
+    if connection.dialect.name == "sqlite" and (best or numbers):  # it would rather walk a merchant's returns; PostgreSQL knows by itself
+        found = {name: condition if condition.startswith("(") else f"+{condition}" for name, condition in found.items()}
+    if best:
+        found[best] = f"(merchant, return_id) IN ({listing.found_by[best]})"
     return found
 
 
@@ -295,9 +304,15 @@ def _where(conditions: Sequence[str]) -> str:
 
 
 def _count(connection: sa.Connection, listing: Listing, conditions: Mapping[str, str], values: Mapping[str, Any]) -> int:
-    source = listing.counted.get(frozenset(conditions), listing.source)
-    some = f"SELECT 1 AS one FROM {source}{_where(list(conditions.values()))} LIMIT {COUNTED + 1}"  # noqa: S608 - words of this module
-    return int(connection.execute(sa.text(f"SELECT count(*) FROM ({some}) counted"), dict(values)).scalar_one())  # noqa: S608
+    smaller = listing.counted.get(frozenset(conditions))
+    wheres = [listing.filters[name] for name in conditions] if smaller else list(conditions.values())
+    return _counted(connection, f"SELECT 1 AS one FROM {smaller or listing.source}{_where(wheres)}", values)  # noqa: S608 - words of this module
+
+
+def _counted(connection: sa.Connection, rows: str, values: Mapping[str, Any]) -> int:
+    """How many rows there are, as far as they are counted."""
+    some = f"SELECT count(*) FROM ({rows} LIMIT {COUNTED + 1}) counted"  # noqa: S608 - words of this module
+    return int(connection.execute(sa.text(some), dict(values)).scalar_one())
 
 
 def bound(name: str, kind: str, text: str, dialect: str) -> Any:

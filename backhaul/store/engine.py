@@ -206,8 +206,7 @@ def _reading_engine(url: str) -> sa.Engine:
 def _set_up_reading(connection: Any, _: Any) -> None:
     connection.isolation_level = None
     connection.execute("PRAGMA query_only=1")
-    connection.execute("PRAGMA cache_size=-32768")
-    connection.execute("PRAGMA mmap_size=268435456")
+    connection.execute("PRAGMA cache_size=-8192")  # of each connection that a page may need; the machine's own cache has the rest
 
 
 def _make_private(name: str) -> None:

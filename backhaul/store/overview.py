@@ -12,11 +12,12 @@ from backhaul.store.indexed import IS_OWED, IS_QUARANTINED, IS_WAITING
 from backhaul.store.tables import deliveries, events, operator_actions, quarantine, reason_codes, runs
 from backhaul.store.watermarks import all_watermarks
 
+NEWEST = 5_000  # returns of a merchant in which reasons without a code are looked for
 _LOOKED_BACK = 20_000  # events, newest first: what came last is among them, and finding it costs the same in any store
 
 _STAGES = """
-SELECT merchant, stage, currency, count(*) AS returns, sum(return_total) AS value, sum(value_at_risk) AS at_risk
-FROM recon_returns GROUP BY merchant, stage, currency ORDER BY merchant, stage, currency
+SELECT merchant, stage, currency, count(*) AS returns, sum(value_at_risk) AS at_risk
+FROM whereabouts GROUP BY merchant, stage, currency ORDER BY merchant, stage, currency
 """
 _EXCEPTIONS = """
 SELECT merchant, kind, sum(CASE WHEN age_days < 1 THEN 1 ELSE 0 END) AS today,
@@ -33,13 +34,21 @@ SELECT merchant, source, max(received_at) AS received_at,
 FROM events WHERE event_id > (SELECT coalesce(max(event_id), 0) FROM events) - :looked_back
 GROUP BY merchant, source ORDER BY merchant, source
 """
-_GAPS = "SELECT return_reason, lines, returns, last_seen_at FROM recon_unmapped_reasons WHERE merchant = :merchant ORDER BY lines DESC"
+_GAPS = """
+SELECT l.return_reason, count(*) AS lines, max(r.created_at) AS last_seen_at
+FROM (SELECT merchant, return_id, created_at FROM returns WHERE merchant = :merchant AND created_at IS NOT NULL
+      ORDER BY created_at DESC LIMIT :newest) r
+JOIN return_lines l ON l.merchant = r.merchant AND l.return_id = r.return_id
+LEFT JOIN reason_codes c ON c.merchant = l.merchant AND c.reason = l.reason_key
+WHERE l.return_reason IS NOT NULL AND c.code IS NULL
+GROUP BY l.return_reason ORDER BY lines DESC
+"""
 
 
 def stages(connection: sa.Connection) -> list[dict[str, Any]]:
-    """How many returns are at each stage, with their value and what of it is at risk, by merchant and currency."""
+    """How many returns are at each stage, with the value at risk, by merchant and currency."""
     rows = connection.execute(sa.text(_STAGES)).mappings()
-    return [dict(row) | {name: typed("money", row[name]) for name in ("value", "at_risk")} for row in rows]
+    return [dict(row) | {"at_risk": typed("money", row["at_risk"])} for row in rows]
 
 
 def exceptions_by_age(connection: sa.Connection) -> list[dict[str, Any]]:
@@ -98,8 +107,8 @@ def acts(connection: sa.Connection, merchant: str, limit: int = 10) -> list[dict
 
 
 def reason_gaps(connection: sa.Connection, merchant: str) -> list[dict[str, Any]]:
-    """The customers' reasons that no warehouse code is given for."""
-    rows = connection.execute(sa.text(_GAPS), {"merchant": merchant}).mappings()
+    """The customers' reasons that no warehouse code is given for, in the merchant's newest returns (`recon_unmapped_reasons` has all)."""
+    rows = connection.execute(sa.text(_GAPS), {"merchant": merchant, "newest": NEWEST}).mappings()
     return [dict(row) | {"last_seen_at": typed("time", row["last_seen_at"])} for row in rows]
 
 

@@ -111,7 +111,8 @@ whereabouts = Table(
     Column("received_at", Time, comment="When the warehouse finished receiving."),
     Column("told_at", Time, comment="When Loop accepted the process or the flag."),
     Column("confirmed_at", Time, comment="When Loop showed the process done."),
-    Index("ix_whereabouts_stage", "merchant", "stage"),
+    Column("currency", Text, comment="Of the return's money."),
+    Index("ix_whereabouts_standing", "merchant", "stage", "currency", "value_at_risk"),
     Index("ix_whereabouts_by_stage", "stage", "merchant", "return_id"),
     Index("ix_whereabouts_at_risk", "value_at_risk", "merchant", "return_id"),
     sqlite_with_rowid=False,
@@ -282,7 +283,7 @@ decisions = Table(
     Column("assessed_at", Time, nullable=False, comment="When these units were counted."),
     Column("run_id", Text, nullable=False),
     Index("ix_decisions_current", "merchant", "return_id", unique=True, **indexed.IS_CURRENT.index()),
-    Index("ix_decisions_held", "merchant", "return_id", **indexed.IS_HELD.index()),
+    Index("ix_decisions_decision", "decision", "merchant", "return_id", **indexed.IS_CURRENT.index()),
     Index("ix_decisions_due", "merchant", "due_at", **indexed.HAS_DUE_DATE.index()),
 )
 

@@ -38,6 +38,7 @@ _AT_ONCE = 5_000
 _AT_RISK = [LineOutcome.DAMAGED.value, LineOutcome.MISSING.value, LineOutcome.UNVERIFIABLE.value, LineOutcome.AWAITED.value]
 _AMOUNTS = itemgetter(*(schema.RETURN_LINES.columns.index(name) for name in ("price", "discount", "tax")))
 _CREATED_AT = schema.RETURNS.columns.index("created_at")
+_CURRENCY = schema.RETURNS.columns.index("currency")
 _IS_PAID = schema.RETURNS.columns.index("is_paid")
 _OUTCOMES = {outcome.value: outcome for outcome in LineOutcome}
 
@@ -57,10 +58,11 @@ class Whereabouts(NamedTuple):
     received_at: datetime | None
     told_at: datetime | None
     confirmed_at: datetime | None
+    currency: str | None
 
 
 _COLUMNS = ("merchant", "return_id", *Whereabouts._fields)
-_NOTHING_TOLD = (None,) * (len(Whereabouts._fields) - Whereabouts._fields.index("delivery_state"))
+_NOTHING_TOLD = (None,) * (Whereabouts._fields.index("currency") - Whereabouts._fields.index("delivery_state"))
 
 
 class Difference(NamedTuple):
@@ -92,7 +94,7 @@ def keep_history(tx: Transaction, alone: Sequence[Alone]) -> None:
     for record, lines, plan in alone:
         matched = zip(plan.match.lines, lines, strict=True)
         at_risk = value_at_risk(((line.outcome, *_AMOUNTS(told)) for line, told in matched), is_paid=bool(record.row[_IS_PAID]))
-        rows.append((tx.merchant, record.return_id, Stage.HISTORY.value, None, at_risk, *_NOTHING_TOLD))
+        rows.append((tx.merchant, record.return_id, Stage.HISTORY.value, None, at_risk, *_NOTHING_TOLD, record.row[_CURRENCY]))
     bulk.upsert(tx.connection, whereabouts, _COLUMNS, rows, is_new=True)
     mark_months(tx.connection, tx.merchant, {one.record.row[_CREATED_AT] for one in alone})
     tx.moved.difference_update(row[1] for row in rows)
@@ -176,6 +178,7 @@ def _differences(connection: sa.Connection, merchant: str, return_ids: Sequence[
             received_at=row.told_received_at,
             told_at=told,
             confirmed_at=row.process_confirmed_at,
+            currency=row.return_currency,
         )
         stored = None if row.stage is None else Whereabouts(*(row._mapping[name] for name in Whereabouts._fields))
         if stored != true:
@@ -190,6 +193,7 @@ def _heads(merchant: Parameter, keys: Parameter) -> sa.Select[Any]:
     counted = decisions.c.available_units + decisions.c.damaged_units + decisions.c.pending_units
     query = (
         sa.select(returns.c.return_id, returns.c.loop_state, returns.c.is_history, returns.c.is_paid)
+        .add_columns(returns.c.currency.label("return_currency"))
         .add_columns(rmas.c.rma_key, rmas.c.rma_stage, rmas.c.rma_id.label("told_rma_id"), rmas.c.rma_status.label("told_rma_status"))
         .add_columns(receipts.c.delivered_at.label("told_delivered_at"), receipts.c.received_at.label("told_received_at"))
         .add_columns(decisions.c.decision, decisions.c.reasons, sa.func.coalesce(counted, 0).label("counted_units"))

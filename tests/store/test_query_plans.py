@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from backhaul.domain.windows import Window
 from backhaul.domain.words import DeliveryKind
 from backhaul.receiver.metrics import Metrics
-from backhaul.store import due, events, outbox, polls, quarantine
+from backhaul.store import desk, due, events, outbox, overview, polls, quarantine, trends
 from backhaul.store.engine import Store
 from backhaul.store.facts import due_returns
 from backhaul.store.returns import changed_in
@@ -36,6 +36,7 @@ DONE: dict[str, dict[str, str]] = {
         "loop_state": "'closed'",
         "warehouse": "'masonhub'",
         "first_state": "'open'",
+        "created_at": LONG_AGO,
     },
     "decisions": {"return_id": "'r' || i", "decision_no": "1", "is_current": "true", "decision": "'process'"},
     "return_lines": {"return_id": "'r' || i", "line_item_id": "'1'", "sku": "'TEE-' || (i % 50)"},
@@ -61,6 +62,7 @@ DONE: dict[str, dict[str, str]] = {
     "quarantine": {"source": "'loop'", "record_key": "'r' || i", "content_hash": "'c' || i", "released_at": LONG_AGO},
     "exceptions": {"kind": "'asn_only'", "subject": "'r' || i", "resolved_at": LONG_AGO},
     "polls": {"warehouse": "'masonhub'", "return_id": "'r' || i"},
+    "whereabouts": {"return_id": "'r' || i", "stage": "'processed'", "value_at_risk": "i % 90"},
 }
 OPEN: dict[str, dict[str, str]] = {
     "returns": {"loop_state": "'open'", "is_due": "true"},
@@ -74,6 +76,7 @@ OPEN: dict[str, dict[str, str]] = {
     "quarantine": {"released_at": "null"},
     "exceptions": {"resolved_at": "null"},
     "polls": {},
+    "whereabouts": {"stage": "'held'"},
 }
 
 
@@ -204,7 +207,7 @@ LOOKS: dict[str, tuple[Callable[[sa.Connection], object], dict[str, set[str]]]] 
         {
             "rmas": {"ix_rmas_open", "key"},
             "receipts": {"ix_receipts_received"},
-            "decisions": {"ix_decisions_held"},
+            "decisions": {"ix_decisions_decision"},
             "deliveries": {"ix_deliveries_unconfirmed"},
             "polls": {"key"},
         },
@@ -222,6 +225,27 @@ LOOKS: dict[str, tuple[Callable[[sa.Connection], object], dict[str, set[str]]]] 
     ),
     "returns.changed_in": (lambda c: changed_in(c, "acme", Window(NOW, NOW + timedelta(days=1))), {"returns": {"ix_returns_updated"}}),
     "turns.longest_waiting_first": (lambda c: longest_waiting_first(c, "sync", ["acme"]), {"runs": {"ix_runs_merchant"}}),
+    "overview.stages": (overview.stages, {"whereabouts": {"ix_whereabouts_standing", "whole"}}),
+    "overview.reason_gaps": (
+        lambda c: overview.reason_gaps(c, "acme"),
+        {"returns": {"ix_returns_merchant_created"}, "return_lines": {"key"}},
+    ),
+    "trends.by_day": (
+        lambda c: trends.by_day(c, NOW.date(), NOW.date(), None, None),
+        {"returns": {"ix_returns_created"}, "decisions": {"ix_decisions_current"}},
+    ),
+    "returns by their stage": (
+        lambda c: desk.page(c, desk.RETURNS, {"merchant": "acme", "stage": "held"}),
+        {"whereabouts": {"ix_whereabouts_by_stage", "ix_whereabouts_standing", "key"}, "returns": {"key", "ix_returns_find"}},
+    ),
+    "returns by their decision": (
+        lambda c: desk.page(c, desk.RETURNS, {"decision": "hold"}),
+        {"decisions": {"ix_decisions_decision", "ix_decisions_current"}, "returns": {"key", "ix_returns_find"}},
+    ),
+    "returns with most at risk": (
+        lambda c: desk.page(c, desk.RETURNS, {}, order="value_at_risk", is_counted=False),
+        {"whereabouts": {"ix_whereabouts_at_risk"}, "returns": {"key", "ix_returns_find"}},
+    ),
     "exceptions that are open": (
         lambda c: counted(c, "SELECT kind, why FROM recon_exceptions WHERE merchant = :merchant"),
         {"exceptions": {"ix_exceptions_open"}},

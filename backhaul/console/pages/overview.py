@@ -60,15 +60,12 @@ def _by_merchant(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def _at_risk(standing: list[dict[str, Any]]) -> list[tuple[str, Decimal, Decimal]]:
-    """Currency, value at risk and value of what is still open."""
+def _at_risk(standing: list[dict[str, Any]]) -> list[tuple[str, Decimal]]:
+    """Currency and value at risk."""
     risk: dict[str, Decimal] = defaultdict(Decimal)
-    value: dict[str, Decimal] = defaultdict(Decimal)
     for row in standing:
         risk[row["currency"] or ""] += row["at_risk"] or 0
-        if row["stage"] not in ("processed", "ended", "history"):
-            value[row["currency"] or ""] += row["value"] or 0
-    return [(currency, risk[currency], value[currency]) for currency in sorted(risk)]
+    return sorted(risk.items())
 
 
 def _kinds(ages: list[dict[str, Any]]) -> list[dict[str, Any]]:

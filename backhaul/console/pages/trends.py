@@ -25,10 +25,9 @@ def trends(request: Request) -> Response:
     desk = desk_of(request)
     query = request.query_params
     first, last = _span(query.get("month", ""), query.get("from", ""), query.get("to", ""), desk.clock().date())
-    chosen = (first.isoformat(), last.isoformat(), query.get("merchant") or None, query.get("warehouse") or None)
+    chosen = (first, last, query.get("merchant") or None, query.get("warehouse") or None)
     with desk.store.read() as connection:
-        rows = asked.by_day(connection, *chosen)
-        values = asked.value_by_day(connection, *chosen)
+        rows, values = asked.by_day(connection, *chosen)
     answer = as_file(request, "trends", _COLUMNS, rows)
     if answer is not None:
         return answer
