@@ -59,7 +59,7 @@ DONE: dict[str, dict[str, str]] = {
         "state": "'confirmed'",
         "warehouse": "'masonhub'",
     },
-    "runs": {"run_id": "'u' || i", "state": "'completed'"},
+    "runs": {"run_id": "'u' || i", "flow": "'sync'", "state": "'completed'"},
     "quarantine": {"source": "'loop'", "record_key": "'r' || i", "content_hash": "'c' || i", "released_at": LONG_AGO},
     "exceptions": {"kind": "'asn_only'", "subject": "'r' || i", "resolved_at": LONG_AGO},
     "polls": {"warehouse": "'masonhub'", "return_id": "'r' || i"},
