@@ -155,6 +155,13 @@ def test_a_callback_of_more_records_than_are_read_at_once_is_refused_whole(desk:
     assert len(_kept(desk)) == (records if status == 200 else 0)
 
 
+@pytest.mark.parametrize(("lines", "status"), [(1_000, 200), (1_001, 413), (340_000, 413)])
+def test_a_return_of_more_lines_than_are_read_at_once_is_left_to_the_poll(desk: Desk, lines: int, status: int) -> None:
+    body = b'{"topic":"return","trigger":"return.created","id":77,"line_items":[' + b",".join([b"{}"] * lines) + b"]}"
+    assert _post(desk, LOOP, body, _signed(desk, body)).status_code == status
+    assert len(_kept(desk)) == (status == 200)
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip", "x"])
 def test_a_compressed_body_is_refused_unread(desk: Desk, encoding: str) -> None:
     body = gzip.compress(b"{}" * 200_000)

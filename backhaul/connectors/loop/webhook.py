@@ -11,7 +11,7 @@ from backhaul.connectors.decoding import body_of, encoded
 from backhaul.connectors.loop import signature
 from backhaul.connectors.loop.wire import CONTAINERS, FREE, WANTED, ReturnWire
 from backhaul.connectors.parse import Scalar
-from backhaul.connectors.readings import UNREADABLE, Reading, ident, left_of, scalar, word
+from backhaul.connectors.readings import MOST_RECORDS, UNREADABLE, Reading, TooManyRecordsError, ident, left_of, scalar, word
 from backhaul.connectors.text import words
 
 _ENVELOPE = frozenset({"topic", "trigger", "return_id", "return_state", "message", "source", "is_partial"})
@@ -34,9 +34,11 @@ def proves(secret: bytes, headers: Mapping[str, str], raw: bytes, now: datetime)
 
 
 def read(headers: Mapping[str, str], raw: bytes) -> list[Reading]:
-    """The one event in a delivery's body."""
+    """The one event in a delivery's body. Raises TooManyRecordsError for a return of more lines than are read at once."""
     try:
         event = msgspec.json.decode(raw, type=LoopEvent)
+        if len(event.line_items or ()) > MOST_RECORDS:
+            raise TooManyRecordsError(f"over {MOST_RECORDS:,} lines")
         event.message = words(event.message) if isinstance(event.message, str) else None
         body = body_of(event, WANTED | _ENVELOPE, CONTAINERS, FREE)
     except UNREADABLE:
