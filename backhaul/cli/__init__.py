@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from backhaul.cli.app import app
@@ -11,6 +12,7 @@ from backhaul.errors import BackhaulError, ConfigError
 
 def main() -> None:
     """Run the command line; no stack trace for what Backhaul raises on purpose."""
+    gc.set_threshold(50_000, 20, 100)  # as for a session; while modules are imported there is nothing to collect
     try:
         app()
     except ConfigError as error:

@@ -24,7 +24,6 @@ app = typer.Typer(
     cls=Commands,
     help="Keeps Loop returns and the warehouses that receive them in step.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help costs three times what all else of it does
 )
@@ -42,11 +41,18 @@ class Chosen:
     told: ClassVar[set[str]] = set()
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        say(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     config_file: Annotated[
         Path | None, typer.Option("--config", help="The config file; else BACKHAUL_CONFIG, else backhaul.toml here.")
     ] = None,
+    is_asked: Annotated[bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")] = False,
 ) -> None:
     """Keeps Loop returns and the warehouses that receive them in step."""
     Chosen.config = str(config_file) if config_file is not None else None

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from backhaul.cli.app import As, Json, Merchant, Why, app, operator, settings, store
+from backhaul.cli.commands import Group
 from backhaul.cli.output import print_rows, say
 from backhaul.connectors.loop.vendor import LOOP
 from backhaul.domain.words import ALL_VENDORS, Guard
@@ -18,7 +19,7 @@ from backhaul.store import by_hand
 from backhaul.store.by_hand import Waiting
 from backhaul.store.pauses import Pause
 
-guards = typer.Typer(help="What a merchant's limits hold back until a person has looked.", no_args_is_help=True)
+guards = typer.Typer(help="What a merchant's limits hold back until a person has looked.", no_args_is_help=True, cls=Group)
 app.add_typer(guards, name="guard")
 
 Name = Annotated[str, typer.Argument(metavar="MERCHANT", help="The merchant, as the config names it.")]

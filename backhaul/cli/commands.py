@@ -5,6 +5,7 @@ So that help costs no import, and a command the imports of its own module alone.
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from typer._click.core import Context
     from typer._click.formatting import HelpFormatter
 
+_FIRST_SENTENCE = re.compile(r"(?<=\.)\s.*", re.DOTALL)  # all that comes after it
 Listed = dict[str, tuple[str, str]]
 
 COMMANDS: dict[str, Listed] = {
@@ -61,6 +63,7 @@ COMMANDS: dict[str, Listed] = {
         "forget": ("archiving", "At a customer's request, remove what could identify them from an order's returns."),
     },
     "This program": {
+        "docs": ("documenting", "Read the documentation: its pages by name, or one of them."),
         "version": ("app", "Print the version."),
     },
 }
@@ -79,6 +82,15 @@ class _Command(TyperCommand):
         from backhaul.cli.app import app
 
         return cast("Commands", get_group(app)).registered[self.name or ""].make_context(info_name, args, parent, **extra)
+
+
+class Group(TyperGroup):
+    """A command of commands, their help given whole."""
+
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """The first sentence of each, over as many lines as it takes."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _FIRST_SENTENCE.sub("", command.help or "")) for name, command in self.commands.items()])
 
 
 class Commands(TyperGroup):

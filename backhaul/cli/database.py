@@ -11,13 +11,14 @@ from typing import Annotated
 import typer
 
 from backhaul.cli.app import app, settings
+from backhaul.cli.commands import Group
 from backhaul.cli.output import say
 from backhaul.pipeline.session import utc_now
 from backhaul.store import backup as copies
 from backhaul.store import roles, whereabouts
 from backhaul.store.engine import Store
 
-database = typer.Typer(help="The store itself: its schema, backups and roles.", no_args_is_help=True)
+database = typer.Typer(help="The store itself: its schema, backups and roles.", no_args_is_help=True, cls=Group)
 app.add_typer(database, name="db")
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from backhaul.cli.app import Chosen, Json, app, settings
+from backhaul.cli.commands import Group
 from backhaul.cli.output import print_json, print_rows
 from backhaul.cli.running import report_failures, run_each
 from backhaul.config import Settings
@@ -18,7 +19,7 @@ from backhaul.errors import ConfigError
 from backhaul.pipeline.session import check_secrets
 from backhaul.store.engine import Store
 
-files = typer.Typer(help="Bring a warehouse's results in by file.", no_args_is_help=True)
+files = typer.Typer(help="Bring a warehouse's results in by file.", no_args_is_help=True, cls=Group)
 app.add_typer(files, name="import")
 
 _SHOWN = ("returns_in_file", "receipts_out", "decided_process", "decided_flag", "delivered", "refused")

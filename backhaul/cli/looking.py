@@ -8,24 +8,20 @@ from typing import Annotated, Any
 import typer
 
 from backhaul.cli.app import As, Chosen, Json, Merchant, Why, app, operator, settings, store
+from backhaul.cli.commands import Group
 from backhaul.cli.output import complain, print_json, print_rows, say
-from backhaul.cli.running import report_failures, run_each
 from backhaul.domain.plainly import money
-from backhaul.domain.story import decided
 from backhaul.domain.words import ALL_VENDORS
 from backhaul.errors import BackhaulError
-from backhaul.links import links
-from backhaul.pipeline.session import check_secrets, utc_now
 from backhaul.store import quarantine
-from backhaul.store.explaining import explained
 from backhaul.store.pauses import standing_pauses
 from backhaul.store.reports import all_exceptions
 from backhaul.store.runs import latest_runs
 from backhaul.store.search import Search, search
 
-held = typer.Typer(help="Records that broke a critical rule.", no_args_is_help=True)
+held = typer.Typer(help="Records that broke a critical rule.", no_args_is_help=True, cls=Group)
 app.add_typer(held, name="quarantine")
-raised = typer.Typer(help="What needs a person.", no_args_is_help=True)
+raised = typer.Typer(help="What needs a person.", no_args_is_help=True, cls=Group)
 app.add_typer(raised, name="exceptions")
 
 Words = Annotated[list[str], typer.Argument(help="An order, return id, RMA, tracking number, package or SKU, or how it begins.")]
@@ -65,6 +61,10 @@ def show(
     as_json: Json = False,
 ) -> None:
     """One return: where it stands in a sentence, what happens next, its lines, and its whole life. Several are listed."""
+    from backhaul.links import links
+    from backhaul.pipeline.session import utc_now
+    from backhaul.store.explaining import explained
+
     with store() as opened, opened.read() as connection:
         result = search(connection, " ".join(words), merchant)
         meant = result.only
@@ -93,6 +93,8 @@ def _list_found(result: Search, as_json: bool) -> None:
 
 def _print_life(life: dict[str, Any], *, is_full: bool) -> None:
     """The sentence first, then what stands behind it."""
+    from backhaul.domain.story import decided
+
     row = life["return"]
     say(life["sentence"])
     if row is not None:
@@ -147,6 +149,8 @@ def retry_held(
     as_json: Json = False,
 ) -> None:
     """Read the records in quarantine again from their source and let them pass if they now do."""
+    from backhaul.cli.running import report_failures, run_each
+    from backhaul.pipeline.session import check_secrets
     from flows.retry import retry_quarantine as flow
 
     chosen = settings()

@@ -8,11 +8,12 @@ import typer
 
 from backhaul.cli.app import As, Json, Merchant, Why, app, operator, settings, store
 from backhaul.cli.braking import agreed
+from backhaul.cli.commands import Group
 from backhaul.cli.output import print_rows, say
 from backhaul.errors import BackhaulError
 from backhaul.store import ties
 
-units = typer.Typer(help="Units that no line expected, and whose they may be.", no_args_is_help=True)
+units = typer.Typer(help="Units that no line expected, and whose they may be.", no_args_is_help=True, cls=Group)
 app.add_typer(units, name="candidates")
 
 _SHOWN = ("rma_key", "kind", "sku", "condition", "units", "place", "candidate_return_id", "candidate_order_name", "candidate_condition")

@@ -18,9 +18,8 @@ class Partial:
         self._words = words
 
     def index(self) -> dict[str, Any]:
-        """The condition as the index has it."""
-        words = text(self._words.replace("{}", ""))
-        return {"postgresql_where": words, "sqlite_where": words}
+        """The condition as the index has it, for who reads: a migration makes it. `postgresql_where` would load PostgreSQL's dialect."""
+        return {"info": {"where": self._words.replace("{}", "")}}
 
     def of(self, table: sa.Table) -> sa.TextClause:
         """The condition as a query on the table has it."""
@@ -61,9 +60,8 @@ class Findable:
         self.table, self.words, self.index_name = table, words, index
 
     def index(self) -> Index:
-        """The index as the table has it."""
-        form: sa.Label[Any] = sa.literal_column(self.words).label("form")
-        return Index(self.index_name, form, postgresql_ops={"form": "text_pattern_ops"})
+        """The index as the table has it; on PostgreSQL with the migration's `text_pattern_ops`."""
+        return Index(self.index_name, sa.literal_column(self.words).label("form"))
 
 
 def _bare(column: str) -> str:

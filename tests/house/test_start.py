@@ -68,6 +68,10 @@ def test_a_command_that_only_reads_loads_no_client_and_none_of_the_heavy_librari
     assert loaded.isdisjoint(HEAVY)
 
 
+def test_the_version_is_told_without_loading_more_than_help_does():
+    assert loaded_by(["--version"]).isdisjoint(HEAVY | {"msgspec", "pydantic", "rich", "sqlalchemy"})
+
+
 def test_every_command_is_listed_with_its_module_and_the_beginning_of_its_help():
     for module in CLI.glob("[a-z]*.py"):
         import_module(f"backhaul.cli.{module.stem}")

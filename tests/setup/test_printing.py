@@ -132,3 +132,14 @@ def test_a_password_in_the_stores_url_is_told_once_with_the_way_out(place, run):
     assert done.code == 1
     assert done.err.count("store.url holds a password") == 1 and 'url = "env:BACKHAUL_STORE_URL"' in done.err
     assert "hunter2" not in done.out + done.err
+
+
+def test_every_page_of_the_documentation_is_listed_and_printed(run):
+    listed = json.loads(run("docs", "--json").out)
+    assert {"setup", "operations", "vendors/loop"} <= {page["topic"] for page in listed}
+    assert run("docs", "operations").out.startswith("# Operations\n")
+
+
+def test_a_page_that_is_not_there_is_bad_use(run):
+    done = run("docs", "nonsense")
+    assert done.code == 2 and "'backhaul docs' lists" in done.err
