@@ -52,7 +52,12 @@ def tables_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-_TAKEN_AWAY = """## Take one away
+_TAKEN_AWAY = """## Questions
+
+The console's `/data` answers twenty questions of analysts, finance and support, each with its SQL to start from; so does a notebook:
+`pip install 'backhaul[notebook]'`, then `BACKHAUL_CONFIG=backhaul.toml marimo run docs/notebooks/questions.py`.
+
+## Take one away
 
 ```sh
 backhaul export recon_returns > returns.csv
