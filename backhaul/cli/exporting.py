@@ -45,7 +45,7 @@ def export(
     if out is None and file_format is Format.PARQUET and sys.stdout.isatty():
         raise ConfigError("Parquet is not for a screen; name a file with --out")
     numbers = count()
-    with store() as opened, opened.read() as connection:
+    with store() as opened, opened.snapshot() as connection:
         try:
             kinds = kinds_of(view)
             rows = (row for row, _ in zip(rows_of(connection, view, where or []), numbers, strict=False))

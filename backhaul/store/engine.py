@@ -50,6 +50,12 @@ class Store:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """A connection in a transaction, for an answer that is read piece by piece."""
+        with _named_errors(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
     def write(self, lock: str | None = None) -> Iterator[sa.Connection]:
         """A transaction that commits at the end, or leaves nothing. `lock` serialises writers of one name (a merchant) on PostgreSQL."""
         with _named_errors(), self.engine.connect() as connection:

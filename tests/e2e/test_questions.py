@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import importlib.util
 import re
 import sys
@@ -59,6 +60,19 @@ def test_the_numbers_of_a_question_are_those_of_its_view(house: House) -> None:
     [all_of_them] = house.rows("SELECT count(*) AS number, round(sum(value_at_risk), 2) AS at_risk FROM recon_returns")
     assert sum(row["returns"] for row in rows) == all_of_them["number"] == 60
     assert float(sum(row["at_risk"] for row in rows)) == pytest.approx(float(all_of_them["at_risk"]))
+
+
+def test_a_view_is_taken_away_by_a_command(house: House, tmp_path: Path) -> None:
+    file = tmp_path / "returns.csv"
+    done = house.command("export", "recon_returns", "--where", "merchant=acme", "--out", file)
+    assert (done.returncode, done.stderr) == (0, f"60 rows of recon_returns in {file}\n")
+    with file.open(encoding="utf-8", newline="") as opened:
+        assert {row["return_id"] for row in csv.DictReader(opened)} == {
+            row["return_id"] for row in house.rows("SELECT * FROM recon_returns")
+        }
+    for words in (("nothing",), ("recon_returns", "--where", "nothing=1"), ("recon_returns", "--format", "xml")):
+        assert house.command("export", *words, "--out", tmp_path / "none").returncode == 2
+    assert list(tmp_path.iterdir()) == [file]
 
 
 class Cells:

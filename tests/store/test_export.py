@@ -69,7 +69,7 @@ def _filled(url: str) -> Store:
 
 
 def taken(store: Store, *conditions: str, view: str = "recon_returns") -> list[dict[str, object]]:
-    with store.read() as connection:
+    with store.snapshot() as connection:
         return [dict(zip(kinds_of(view), row, strict=True)) for row in rows_of(connection, view, conditions)]
 
 
@@ -79,7 +79,7 @@ def ids(store: Store, *conditions: str) -> list[str]:
 
 def test_every_column_is_of_the_kind_that_postgresql_has_for_it(store: Store) -> None:
     query = sa.text("SELECT column_name, data_type FROM information_schema.columns WHERE table_name = :view")
-    with store.read() as connection:
+    with store.snapshot() as connection:
         for view in VIEWS if not store.is_sqlite else ():
             for name, kind in connection.execute(query, {"view": view}):
                 assert kind in _TYPES[dictionary.kind_of(name)], f"{view}.{name}"
@@ -150,7 +150,7 @@ def test_a_view_of_more_rows_than_are_fetched_at_once_comes_whole(store: Store, 
 
 def test_csv_keeps_formulas_from_spreadsheets(store: Store) -> None:
     kinds = kinds_of("recon_returns")
-    with store.read() as connection:
+    with store.snapshot() as connection:
         text = "".join(table_files.csv_text(list(kinds), rows_of(connection, "recon_returns", ["return_id=1"])))
     [row] = csv.DictReader(io.StringIO(text))
     assert row["order_name"] == "'=1+1"
@@ -160,7 +160,7 @@ def test_csv_keeps_formulas_from_spreadsheets(store: Store) -> None:
 
 def test_json_lines_are_one_object_a_line(store: Store) -> None:
     kinds = kinds_of("recon_returns")
-    with store.read() as connection:
+    with store.snapshot() as connection:
         text = "".join(table_files.json_lines(list(kinds), rows_of(connection, "recon_returns", [])))
     by_id = {row["return_id"]: row for row in map(json.loads, text.splitlines())}
     assert by_id.keys() == {"1", "2"}
@@ -170,7 +170,7 @@ def test_json_lines_are_one_object_a_line(store: Store) -> None:
 def test_every_view_is_a_typed_parquet_file(store: Store, tmp_path: Path) -> None:
     for view in VIEWS:
         file = tmp_path / f"{view}.parquet"
-        with store.read() as connection, table_files.put_in_place(file) as opened:
+        with store.snapshot() as connection, table_files.put_in_place(file) as opened:
             table_files.write_parquet(opened, kinds_of(view), rows_of(connection, view, []))
         read = parquet.read_table(file)
         assert read.column_names == list(kinds_of(view))
