@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backfill, calls, commands, fleet, growth, serve, views, webhook, workers
+from benchmarks import backfill, calls, commands, console, fleet, growth, serve, views, webhook, workers
 from benchmarks.surroundings import DATABASES, ROOT, facts
 
 RESULT = ROOT / "build" / "bench.json"
@@ -46,12 +46,15 @@ TARGETS = {
     "serve_100_accepted_p99_ms": "under 50",
     "serve_flooded_others_p95_s": "under 5",
     "serve_cpu_webhook_ms": "",
+    "pages_1m_p95_ms": "under 300",
+    "trends_1m_p95_ms": "under 1,000",
+    "search_1m_p95_ms": "under 50",
     "views_1m_slowest_s": "under 5",
     "views_1m_month_slowest_s": "under 1",
     "help_cpu_s": "under 0.2",
     "show_cpu_s": "under 0.4",
 }
-PARTS = ("backfill", "growth", "webhook", "hung", "calls", "fleet", "serve", "views", "commands", "workers", "shared")
+PARTS = ("backfill", "growth", "webhook", "hung", "calls", "fleet", "serve", "views", "console", "commands", "workers", "shared")
 _FULL_ALONE = ("workers", "shared")  # three processes take minutes to come and go
 
 
@@ -135,6 +138,7 @@ _ON_EACH: dict[str, tuple[Callable[[str, int, int], dict[str, Any]], tuple[int, 
     "hung": (_hung, (0, 6), (0, 40)),  # probes
     "fleet": (fleet.measure, (50, 1), (500, 1)),  # merchants
     "serve": (serve.measure, (5, 1), (30, 1)),  # seconds
+    "console": (console.measure, (20_000, 5), (1_000_000, 11)),  # returns, rounds
 }
 
 
