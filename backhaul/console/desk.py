@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from backhaul import __version__, printable, table_files
 from backhaul.config import Settings
+from backhaul.console.broken import broken_fields
 from backhaul.domain import plainly
 from backhaul.domain.story import decided
 from backhaul.domain.telling import DUTIES, STATES
@@ -97,6 +98,7 @@ def _environment() -> Environment:
     made.globals |= {
         "tone": tone,
         "plural": plainly.plural,
+        "broken_fields": broken_fields,
         "decided": decided,
         "duties": DUTIES,
         "states": STATES,

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 import sqlalchemy as sa
 
+from backhaul.console.broken import broken_fields
 from backhaul.console.service import refuse_strangers
 from backhaul.console.setting_up import make_desk
 from backhaul.errors import ConfigError, StoreError
@@ -215,3 +216,32 @@ def test_trends_count_what_the_store_holds(world: World) -> None:
     rows = world.page("/trends?format=json&merchant=acme").json()
     [held] = world.house.rows("SELECT count(*) AS number FROM returns WHERE merchant = 'acme'")
     assert sum(row["returns"] for row in rows) == held["number"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "record", "broken"),
+    [
+        ("LINE-004: A line's price is never negative.", {"price": "-5.00", "tax": "1.00", "line_item_id": "1"}, {"price"}),
+        ("LINE-004: A line's price is never negative.", {"price": "5.00"}, set()),
+        (
+            "RET-007: Every date of a return parses as a time.",
+            {"updated_at": "next Tuesday", "created_at": "2026-11-19T14:47:22.000Z"},
+            {"updated_at"},
+        ),
+        (
+            "RET-006: Every amount of a return parses as money.",
+            {"return_total": "ten", "refund": "1.50", "id": "x"},
+            {"return_total"},
+        ),
+        ("RET-004: A return's state is one that Loop documents.", {"state": "odd", "label_status": "new"}, {"state"}),
+        ("RET-016: Every key of a return is at most 100 characters, all of them readable.", {"id": "7" * 101, "state": "open"}, {"id"}),
+    ],
+)
+def test_the_field_that_broke_a_rule_is_marked_and_no_other(reason: str, record: dict[str, str], broken: set[str]) -> None:
+    assert broken_fields(record, reason) == broken
+
+
+def test_a_quarantined_record_shows_its_rule_and_the_field_that_broke_it(world: World) -> None:
+    text = world.page("/quarantine?merchant=birch").text
+    assert "LINE-004" in text
+    assert [tag for tag, attributes in Read(text).tags if attributes.get("class") == "broken"]

@@ -225,7 +225,10 @@ LOOKS: dict[str, tuple[Callable[[sa.Connection], object], dict[str, set[str]]]] 
         },
     ),
     "returns.changed_in": (lambda c: changed_in(c, "acme", Window(NOW, NOW + timedelta(days=1))), {"returns": {"ix_returns_updated"}}),
-    "turns.longest_waiting_first": (lambda c: longest_waiting_first(c, "sync", ["acme"]), {"runs": {"ix_runs_merchant", "ix_runs_started"}}),
+    "turns.longest_waiting_first": (
+        lambda c: longest_waiting_first(c, "sync", ["acme"]),
+        {"runs": {"ix_runs_merchant", "ix_runs_started"}},
+    ),
     "overview.stages": (overview.stages, {"whereabouts": {"ix_whereabouts_standing", "whole"}}),
     "trends.by_day": (
         lambda c: trends.by_day(c, NOW.date(), NOW.date(), None, None),
