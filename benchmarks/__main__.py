@@ -136,7 +136,7 @@ _ON_EACH: dict[str, tuple[Callable[[str, int, int], dict[str, Any]], tuple[int, 
     "backfill": (_backfill, (6_000, 1), (20_000, 3)),  # returns, rounds
     "webhook": (_webhook, (3, 6), (20, 20)),  # seconds, probes
     "hung": (_hung, (0, 6), (0, 40)),  # probes
-    "fleet": (fleet.measure, (50, 1), (500, 1)),  # merchants
+    "fleet": (fleet.measure, (50, 3), (500, 10)),  # merchants, and the seconds an answer of the one that hangs
     "serve": (serve.measure, (5, 1), (30, 1)),  # seconds
     "console": (console.measure, (20_000, 5), (1_000_000, 11)),  # returns, rounds
 }

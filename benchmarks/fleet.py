@@ -24,12 +24,14 @@ from benchmarks.surroundings import DATABASES, ROOT
 from benchmarks.vendors import STORE, Vendors, serving
 
 LATENCY = 0.2  # seconds
-HANGS = 10.0  # seconds an answer, of the one that hangs
 THREADS_SHARED = 8  # a process, where three share a round: what waits for vendors is what can be shared, two cores cannot
 
 
-def measure(database: str, merchants: int, _rounds: int = 1) -> dict[str, Any]:
-    """Seconds of the clock by round, of the processor by merchant, and the peak of memory; all rounds are one process's."""
+def measure(database: str, merchants: int, hangs: int) -> dict[str, Any]:
+    """Seconds of the clock by round, of the processor by merchant, and the peak of memory; all rounds are one process's.
+
+    In the last of them one vendor takes `hangs` seconds more an answer.
+    """
     with ExitStack() as stack:
         vendors, config = stack.enter_context(_ground(database, merchants))
         worker = stack.enter_context(_worker(config, vendors))
@@ -37,7 +39,7 @@ def measure(database: str, merchants: int, _rounds: int = 1) -> dict[str, Any]:
         idle = worker.round()
         vendors.ask(shop=1)
         news = worker.round()
-        vendors.ask(hang=HANGS, merchants=[vendors.merchants[0]])
+        vendors.ask(hang=hangs, merchants=[vendors.merchants[0]])
         hung = worker.round()
     if (made := news["delivered"]) != merchants:
         raise RuntimeError(f"{made} of {merchants} new returns were announced")

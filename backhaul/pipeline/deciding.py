@@ -30,7 +30,7 @@ def decide_due(session: Session, at_once: int = _AT_ONCE) -> Counter[str]:
     """Plan each return that is due and write what it calls for, `at_once` in a transaction; returns how often each was newly reached."""
     decided: Counter[str] = Counter()
     after = ""
-    while True:
+    while _has_due(session, after):
         with session.write() as tx:
             due = due_returns(tx.connection, tx.merchant, tx.now, after, at_once)
             if not due:
@@ -40,6 +40,12 @@ def decide_due(session: Session, at_once: int = _AT_ONCE) -> Counter[str]:
         after = due[-1]
     count_decided(session, decided)
     return decided
+
+
+def _has_due(session: Session, after: str) -> bool:
+    """A look without the lock: mostly nothing is due, and SQLite's one writer need not be waited for to see that."""
+    with session.store.read() as connection:
+        return bool(due_returns(connection, session.merchant, session.clock(), after, 1))
 
 
 def decide_in_short(session: Session) -> None:

@@ -41,8 +41,11 @@ class Courier:
 
         Raises what ended a lane, once the others are through.
         """
-        with self.session.write() as tx:
-            outbox.expire_the_dead(tx)
+        with self.session.store.read() as connection:
+            gone = outbox.dead_owners(connection, self.session.merchant, self.session.clock())
+        if gone:
+            with self.session.write() as tx:
+                outbox.expire(tx, gone)
         accepted, give_up_at = 0, time.monotonic() + 3 * _PATIENCE.total_seconds()
         while ready := self._lanes_due():
             claimed = sum(lane.claimed for lane in self.lanes)

@@ -32,6 +32,25 @@ _BUSY_SECONDS = 10.0
 _Made = dict[str, int]  # calls by second since 1970
 
 
+# `_one_more` in one statement, for a call that is free: a transaction of four round trips costs more than many a call's own work.
+_SPEND = sa.text("""
+    UPDATE backhaul_live.call_budgets AS key
+    SET made = (
+        SELECT jsonb_build_object(clock.second, coalesce((key.made ->> clock.second)::int, 0) + 1)
+            || coalesce(jsonb_object_agg(recent.second, recent.calls) FILTER (WHERE recent.second <> clock.second), '{}')
+        FROM (SELECT floor(extract(epoch FROM clock_timestamp()))::bigint::text AS second) AS clock
+        LEFT JOIN LATERAL jsonb_each(key.made) AS recent(second, calls)
+            ON recent.second::bigint BETWEEN clock.second::bigint - 60 AND clock.second::bigint + 1
+        GROUP BY clock.second
+    )
+    WHERE key.vendor = :vendor AND key.merchant = :merchant AND key.paused_until <= extract(epoch FROM clock_timestamp())
+    AND (
+        SELECT coalesce(sum(calls::int), 0) FROM jsonb_each_text(key.made) AS recent(second, calls)
+        WHERE second::bigint BETWEEN floor(extract(epoch FROM clock_timestamp())) - 60 AND floor(extract(epoch FROM clock_timestamp())) + 1
+    ) < :calls
+""")
+
+
 class StoreLedger:
     """A `Ledger` (connectors/budget.py) in the store."""
 
@@ -40,6 +59,9 @@ class StoreLedger:
 
     def spend(self, vendor: str, merchant: str, calls: int) -> float:
         """Write one call down and return 0, or write nothing and return the seconds until one is free. Raises StoreError."""
+        with self._store.write_once() as connection:
+            if connection.execute(_SPEND, {"vendor": vendor, "merchant": merchant, "calls": calls}).rowcount:
+                return 0.0
         with self._store.write() as connection:
             row, now = self._locked(connection, vendor, merchant)
             wait, made = _one_more(_made(row.made), row.paused_until, now, calls)

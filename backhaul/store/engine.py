@@ -56,6 +56,12 @@ class Store:
             yield connection
 
     @contextmanager
+    def write_once(self) -> Iterator[sa.Connection]:
+        """A connection for one statement on PostgreSQL, which by itself is a transaction."""
+        with _named_errors(), self._reading.connect() as connection:
+            yield connection
+
+    @contextmanager
     def write(self, lock: str | None = None) -> Iterator[sa.Connection]:
         """A transaction that commits at the end, or leaves nothing. `lock` serialises writers of one name (a merchant) on PostgreSQL."""
         with _named_errors(), self.engine.connect() as connection:

@@ -66,14 +66,16 @@ class Attempt:
 # What is due
 
 
-def expire_the_dead(tx: Transaction) -> None:
-    """End the leases of workers of this machine that are gone, so that what they held is taken up now and not when the lease runs out."""
-    owners = _lease_owners(tx.connection, merchant=tx.merchant, now=tx.now).scalars()
-    gone = [owner for owner in owners if owner and is_gone(owner.rpartition(":")[0])]
-    if gone:
-        sending = sa.and_(deliveries.c.merchant == tx.merchant, IS_SENDING.of(deliveries))
-        held = sending & deliveries.c.lease_owner.in_(gone)
-        tx.connection.execute(sa.update(deliveries).where(held).values(lease_expires_at=tx.now - timedelta(microseconds=1)))
+def dead_owners(connection: sa.Connection, merchant: str, now: datetime) -> list[str]:
+    """Whose leases have not run out though their process, one of this machine, is gone."""
+    owners = _lease_owners(connection, merchant=merchant, now=now).scalars()
+    return [owner for owner in owners if owner and is_gone(owner.rpartition(":")[0])]
+
+
+def expire(tx: Transaction, owners: Sequence[str]) -> None:
+    """End the leases of those that are gone, so that what they held is taken up now and not when the lease runs out."""
+    held = sa.and_(deliveries.c.merchant == tx.merchant, IS_SENDING.of(deliveries), deliveries.c.lease_owner.in_(owners))
+    tx.connection.execute(sa.update(deliveries).where(held).values(lease_expires_at=tx.now - timedelta(microseconds=1)))
 
 
 @prepared

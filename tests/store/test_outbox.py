@@ -70,7 +70,7 @@ def test_what_a_dead_worker_of_this_machine_held_is_claimed_at_once(box: Box, ow
     process = {"dead": dead_process(), "alive": this_process()}.get(owner, owner)
     box.claim()
     box.lease_belongs_to(f"{process}:abc")
-    box.at(NOW, outbox.expire_the_dead)
+    box.at(NOW, lambda tx: outbox.expire(tx, outbox.dead_owners(tx.connection, "acme", NOW)))
     assert [delivery.is_uncertain for delivery in box.claim()] == ([True] if is_taken_up else [])
 
 

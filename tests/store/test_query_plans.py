@@ -198,7 +198,7 @@ LOOKS: dict[str, tuple[Callable[[sa.Connection], object], dict[str, set[str]]]] 
     "events.backlog": (lambda c: events.backlog(c, NOW), {"events": {"ix_events_waiting"}}),
     "due.due_together": (lambda c: due.due_together(by(c), list(DeliveryKind), None, 10), {"deliveries": {*UNSENT, "key"}}),
     "due.upcoming": (lambda c: due.upcoming(c, "acme", NOW), {"deliveries": {*UNSENT, "key"}}),
-    "outbox.expire_the_dead": (lambda c: outbox.expire_the_dead(by(c)), {"deliveries": UNSENT}),
+    "outbox.dead_owners": (lambda c: outbox.dead_owners(c, "acme", NOW), {"deliveries": UNSENT}),
     "due_returns": (
         lambda c: due_returns(c, "acme", NOW, "", 100),
         {"returns": {"ix_returns_due"}, "decisions": {"ix_decisions_due"}, "quarantine": {"ix_quarantine_held"}},
