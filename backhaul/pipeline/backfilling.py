@@ -3,7 +3,7 @@
 | what                | how it is bounded                                                                                     |
 |---------------------|-------------------------------------------------------------------------------------------------------|
 | a window            | `SPAN` on a fixed grid, so that ranges that overlap share windows; under `RETURNS.max_window`         |
-| memory              | a window is read in batches of `intake.BATCH` returns, each stored before the next is read             |
+| memory              | a window is read in batches of `intake.BATCH` returns; while one is stored, the next is read, and no more     |
 | who does a window   | one run at a time, by a lease (`store/windows.py`); a window left by a dead run is taken over          |
 | what a rerun does   | the windows that are not completed; what it meets again is no news                                     |
 """
@@ -14,8 +14,9 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -77,12 +78,23 @@ def load_window(session: Session, window: Window, *, acts: bool, should_stop: Ca
 
     The warehouse's side is stored before the returns, so that no decision is taken on half of the facts.
     """
-    for batch, _ in session.loop.batches(window.start, window.end, intake.BATCH):
-        _pull_warehouse_side(session, batch, should_stop)
-        news = intake.keep_news(session, batch, "list", is_history=not acts)
-        intake.load(session, intake.check(session, news), is_history=not acts)
-        _stop_if(session, should_stop)
+    pull = intake.Pull(session, window)
+    with closing(_one_ahead(pull.next)) as batches:
+        for batch in batches:
+            _pull_warehouse_side(session, batch, should_stop)
+            news = intake.keep_news(session, batch, "list", is_history=not acts, pull=pull)
+            intake.load(session, intake.check(session, news), is_history=not acts)
+            _stop_if(session, should_stop)
     decide_due(session)
+
+
+def _one_ahead(give: Callable[[], T | None]) -> Generator[T, None, None]:
+    """What `give` gives until None; a thread gets the next while one is worked on, and what goes wrong is raised in its turn."""
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
+        coming = pool.submit(copy_context().run, give)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(copy_context().run, give)
+            yield item
 
 
 def _pull_warehouse_side(session: Session, batch: ReturnBatch, should_stop: Callable[[], bool]) -> None:

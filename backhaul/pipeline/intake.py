@@ -29,7 +29,7 @@ from backhaul.store.watermarks import move_watermark
 
 SOURCE = "loop"
 PULLED = LISTED  # the source that is judged as a whole; a read-back and a webhook bring single returns
-BATCH = 10_000  # returns, some 150 MB; checking costs a quarter of a second a batch, however small that is
+BATCH = 1_500  # returns, two pages: the processor's cache holds what is made of them, and a transaction stays short
 
 
 class Pull:

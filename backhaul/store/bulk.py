@@ -1,9 +1,10 @@
-"""Bulk writes at the driver's own speed: executemany of tuples on SQLite, COPY on PostgreSQL, through a staging table where rows exist."""
+"""Bulk writes at the driver's own speed: statements of many rows on SQLite, COPY on PostgreSQL, staged where rows exist."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 Row = Sequence[Any]
 _FEW = 50  # below this many rows a plain executemany beats staging on PostgreSQL
+_CELLS = 4_000  # values that a statement on SQLite takes; the most that it can is 32,766
 _KEYS_A_QUERY = 5_000
 
 
@@ -65,8 +67,7 @@ def _write(connection: sa.Connection, table: sa.Table, columns: Sequence[str], r
         return
     names = ", ".join(columns)
     if connection.dialect.name == "sqlite":
-        statement = f"INSERT INTO {table.name} ({names}) VALUES ({', '.join('?' * len(columns))}) {conflict}"  # noqa: S608 - names are ours
-        connection.exec_driver_sql(statement, _for_sqlite(table, columns, rows))
+        _insert_at_once(connection, f"INSERT INTO {table.name} ({names}) VALUES", conflict, _for_sqlite(table, columns, rows))
     elif len(rows) < _FEW:
         statement = f"INSERT INTO {table.name} ({names}) VALUES ({', '.join(['%s'] * len(columns))}) {conflict}"  # noqa: S608
         connection.exec_driver_sql(statement, [tuple(row) for row in rows])
@@ -76,6 +77,18 @@ def _write(connection: sa.Connection, table: sa.Table, columns: Sequence[str], r
         _copy(connection, stage, names, rows)
         connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {stage} {conflict}")  # noqa: S608
         connection.exec_driver_sql(f"DROP TABLE {stage}")
+
+
+def _insert_at_once(connection: sa.Connection, insert: str, conflict: str, rows: Sequence[Row]) -> None:
+    """Insert many rows a statement: at each one the driver lets go of the interpreter, and another thread has its turn."""
+    one = f"({', '.join('?' * len(rows[0]))})"
+    at_once = _CELLS // len(rows[0])
+    rest = len(rows) // at_once * at_once
+    many = f"{insert} {', '.join([one] * at_once)} {conflict}"
+    for start in range(0, rest, at_once):
+        connection.exec_driver_sql(many, tuple(chain.from_iterable(rows[start : start + at_once])))
+    if rest < len(rows):
+        connection.exec_driver_sql(f"{insert} {one} {conflict}", list(rows[rest:]))
 
 
 def _for_sqlite(table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> list[tuple[Any, ...]]:

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +19,7 @@ import sqlalchemy as sa
 from msgspec import Raw
 
 from backhaul.domain.windows import Window
-from backhaul.errors import ConfigError
+from backhaul.errors import ConfigError, StoreError
 from backhaul.pipeline import backfilling, intake
 from backhaul.pipeline.backfilling import WindowsFailedError
 from backhaul.sandbox import scenarios
@@ -251,3 +253,29 @@ def test_a_claim_whose_answer_was_lost_is_taken_again_by_the_same_run_and_one_in
         assert windows.claim(tx, scope) == whole
         assert windows.claim(tx, scope, [whole]) is None
         assert windows.claim(tx, scope) == whole
+
+
+def test_one_batch_is_read_ahead_and_what_goes_wrong_with_it_is_raised_in_its_turn() -> None:
+    begun: list[int] = []
+    second = threading.Event()
+
+    def give() -> int | None:
+        begun.append(len(begun))
+        if begun[-1] == 1:
+            second.set()
+        if begun[-1] == 2:
+            raise StoreError("the third cannot be read")
+        return begun[-1]
+
+    worked_on = []
+
+    def work() -> None:
+        with closing(backfilling._one_ahead(give)) as items:
+            for item in items:
+                assert item or second.wait(10)  # the next is read while this one is worked on
+                worked_on.append(item)
+
+    with pytest.raises(StoreError, match="third"):
+        work()
+    assert worked_on == [0, 1] and begun == [0, 1, 2]
+    assert list(backfilling._one_ahead(iter([5, None]).__next__)) == [5]
