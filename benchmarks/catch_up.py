@@ -70,7 +70,9 @@ if __name__ == "__main__":
         tell(load(read_job(sys.argv[1])))
     else:
         for name, taken in measure(int(sys.argv[1]) if sys.argv[1:] else RETURNS).items():
-            took = f"{taken.seconds:.0f} s, {taken.cpu_s:.0f} s of the processor; peak {taken.more['peak_mib']:.0f} MiB"
+            more, took = taken.more, f"{taken.seconds:.0f} s, {taken.cpu_s:.0f} s of the processor"
             print(
-                f"{name}: {taken.returns} returns, {took}; of {taken.more['writes']:.0f} writes the longest {taken.more['longest_write_s']:.2f} s"
+                f"{name}: {taken.returns} returns, {took}; peak {more['peak_mib']:.0f} MiB; {more['writes']:.0f} writes, the longest",
+                end=" ",
             )
+            print(f"{more['longest_write_s']:.2f} s, {more['longest_write_cpu_s']:.2f} s of the processor", flush=True)
