@@ -28,7 +28,7 @@ def main() -> int:
         [held, *_] = [row for row in page(connection, RETURNS, {"stage": "held"}).rows if "pending" in row["reasons"]]
     views = {
         "overview": ("/", 1280, 860, "light"),
-        "return": (f"/returns/{held['merchant']}/{held['return_id']}", 1280, 900, "light"),
+        "return": (f"/returns/{held['merchant']}/{held['return_id']}", 1280, 780, "light"),
         "trends": ("/trends", 1280, 900, "dark"),
         "phone": ("/exceptions", 400, 800, "dark"),
     }

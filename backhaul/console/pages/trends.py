@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from starlette.requests import Request
@@ -12,7 +13,7 @@ from starlette.responses import Response
 from backhaul.connectors.registry import WAREHOUSES
 from backhaul.console.charts import Chart, lines, stacked
 from backhaul.console.desk import as_file, desk_of, respond
-from backhaul.domain.plainly import plural
+from backhaul.domain.plainly import money, plural
 from backhaul.store import trends as asked
 from backhaul.store.desk import BadFilterError
 
@@ -94,8 +95,7 @@ def _charts(days: Sequence[str], rows: list[dict[str, Any]], values: list[dict[s
     ]
     for currency in sorted({row["currency"] for row in values}):
         amounts = {row["day"]: float(row["value"] or 0) for row in values if row["currency"] == currency}
-        total = sum(amounts.values())
-        told = f"{total:,.2f} {currency} in all."
+        told = f"{money(sum((row['value'] or 0 for row in values if row['currency'] == currency), Decimal(0)), currency)} in all."
         charts.append(stacked(f"Value sent back, {currency}", told, labels, [(currency, [amounts.get(day, 0.0) for day in days])]))
     return charts
 
