@@ -95,7 +95,8 @@ def _charts(days: Sequence[str], rows: list[dict[str, Any]], values: list[dict[s
     ]
     for currency in sorted({row["currency"] for row in values}):
         amounts = {row["day"]: float(row["value"] or 0) for row in values if row["currency"] == currency}
-        told = f"{money(sum((row['value'] or 0 for row in values if row['currency'] == currency), Decimal(0)), currency)} in all."
+        total = sum((row["value"] or Decimal(0) for row in values if row["currency"] == currency), Decimal(0))
+        told = f"{money(total, currency)} in all."
         charts.append(stacked(f"Value sent back, {currency}", told, labels, [(currency, [amounts.get(day, 0.0) for day in days])]))
     return charts
 
