@@ -160,7 +160,8 @@ class Lane:
         """Make the call, and settle what came of it."""
         started_at = self.session.clock()
         try:
-            outcomes = self._call(group)
+            with within(CALL_DEADLINE):  # the write and what is read around it, so that the lease holds
+                outcomes = self._call(group)
         except UnauthorizedError as error:
             self._stop(group, error, started_at)
             return 0
@@ -169,10 +170,10 @@ class Lane:
                 for delivery in group:
                     outbox.give_back(tx, delivery, tx.now + timedelta(seconds=error.retry_after or 1.0))
             return 0
-        except PermanentVendorError as error:
+        except RefusedError as error:
             self._note_answer()
             return self._send_alone(group, error, started_at) if len(group) > 1 else self._die(group[0], error, started_at)
-        except (TransientVendorError, StructuralError) as error:
+        except (TransientVendorError, PermanentVendorError, StructuralError) as error:  # permanent: of a read around the write
             self._note_failure(error)
             self._try_later(group, error, started_at)
             return 0
@@ -222,7 +223,7 @@ class Lane:
             mark_due(tx, [delivery.return_id for delivery in group])
         return accepted
 
-    def _send_alone(self, group: Sequence[Delivery], error: PermanentVendorError, started_at: datetime) -> int:
+    def _send_alone(self, group: Sequence[Delivery], error: RefusedError, started_at: datetime) -> int:
         """A call that was turned down as a whole: one bad record must not sink the others, so each is sent by itself."""
         accepted = 0
         for place, delivery in enumerate(group):
@@ -240,19 +241,18 @@ class Lane:
                 accepted += self._send([begun])
         return accepted
 
-    def _die(self, delivery: Delivery, error: PermanentVendorError, started_at: datetime) -> int:
+    def _die(self, delivery: Delivery, error: RefusedError, started_at: datetime) -> int:
         with self.session.write() as tx:
-            code = error.code if isinstance(error, RefusedError) else None
-            if outbox.settle(tx, delivery, domain.DIE, Attempt("dead", started_at, code, str(error))):
+            if outbox.settle(tx, delivery, domain.DIE, Attempt("dead", started_at, error.code, str(error))):
                 self._raise(tx, delivery, ExceptionKind.DELIVERY_DEAD, str(error))
             mark_due(tx, [delivery.return_id])
         return 0
 
-    def _try_later(self, group: Sequence[Delivery], error: TransientVendorError | StructuralError, started_at: datetime) -> None:
+    def _try_later(self, group: Sequence[Delivery], error: VendorError | StructuralError, started_at: datetime) -> None:
         """A call that failed for a passing reason, with or without its effect."""
         with self.session.write() as tx:
             for delivery in group:
-                if isinstance(error, StructuralError) or not error.is_certain:
+                if not isinstance(error, TransientVendorError) or not error.is_certain:
                     self._uncertain(tx, delivery, str(error), started_at)
                 else:
                     pause = next_delay(max(delivery.attempts, 1), random.random, error.retry_after)

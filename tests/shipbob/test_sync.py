@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,15 @@ import pytest
 import sqlalchemy as sa
 
 from backhaul import config
+from backhaul.connectors import http
+from backhaul.connectors.deadline import left
+from backhaul.connectors.shipbob.client import ShipBob
+from backhaul.domain import backoff
 from backhaul.errors import ConfigError
 from backhaul.pipeline.session import check_secrets
 from backhaul.receiver.app import make_app
 from backhaul.receiver.service import make_service
+from backhaul.sandbox.core.faults import Fault
 from backhaul.sandbox.server import Sandbox
 from backhaul.sandbox.settings import config_env
 from backhaul.sandbox.shipbob.hooks import secret_of
@@ -114,6 +120,34 @@ def test_a_return_is_announced_received_and_processed_and_a_damaged_one_is_flagg
     assert dock.outcome(good)[0] == "process" and dock.outcome(damaged) == ("flag", "flagged")
     assert dock.world.effects("acme", "loop.process", good) == 1 and dock.world.effects("acme", "loop.process", damaged) == 0
     assert dock.world.effects("acme", "loop.flag", damaged) == 1
+
+
+@pytest.mark.parametrize("kind", ["400", "422", "redirect", "html"])
+def test_a_read_that_fails_before_a_write_kills_no_delivery(build: Build, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backoff, "SHORTEST", timedelta(milliseconds=5))
+    monkeypatch.setattr(http, "BACKOFF_FIRST", 0.001)
+    dock = build()
+    return_id = dock.shop("TEE-NVY-M")
+    dock.world.faults.add(Fault(target="shipbob.product.list", kind=kind, times=http.READ_ATTEMPTS if kind not in ("400", "422") else 1))
+    dock.sync()
+    dock.sync()
+    dock.sync()
+    assert dock.outcome(return_id) == ("wait", "announced")
+    assert dock.world.effects("acme", "shipbob.create") == 1
+
+
+def test_the_reads_and_the_write_of_a_delivery_end_together_before_its_lease(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    dock, found = build(), list[float]()
+    create = ShipBob.create
+
+    def looked_at(client: ShipBob, drafts: Any) -> Any:
+        found.append(left())
+        return create(client, drafts)
+
+    monkeypatch.setattr(ShipBob, "create", looked_at)
+    dock.shop("TEE-NVY-M")
+    dock.sync()
+    assert found and max(found) <= http.CALL_DEADLINE < backoff.LEASE.total_seconds()
 
 
 def test_without_an_assumed_contract_nothing_is_sent_to_loop_and_live_is_refused_before_any_call(build: Build) -> None:

@@ -22,7 +22,7 @@ from backhaul.connectors.loop.paginate import Ask, Pager, Row
 from backhaul.connectors.loop.settings import LoopSettings
 from backhaul.connectors.loop.wire import WebhooksWire, WebhookWire
 from backhaul.domain.policy import NOTE_LENGTH
-from backhaul.errors import PermanentVendorError, StructuralError, TransientVendorError
+from backhaul.errors import PermanentVendorError, RefusedError, StructuralError, TransientVendorError
 
 Found = dict[str, tuple[datetime | None, Record]]  # by return id: its updated_at, and the record
 
@@ -208,5 +208,5 @@ def _path(action: Action, return_id: str) -> str:
 
 def _safe(ident: str) -> str:
     if not _PATH_SAFE.fullmatch(ident):
-        raise PermanentVendorError(f"{ident[:40]!r} is not an id that Loop can have given out; nothing was sent")
+        raise RefusedError(f"{ident[:40]!r} is not an id that Loop can have given out; nothing was sent")
     return ident
