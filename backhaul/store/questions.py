@@ -7,8 +7,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from backhaul.store.views import VIEWS
-
 MOST = 200  # rows that an answer shows
 
 
@@ -151,9 +149,3 @@ def answer(connection: sa.Connection, question: Question) -> tuple[list[str], li
     """The columns of a question's answer, and its first rows."""
     result = connection.execute(sa.text(question.sql))
     return list(result.keys()), [dict(row) for row in result.mappings().fetchmany(MOST)]
-
-
-def columns_of_views(connection: sa.Connection) -> dict[str, list[str]]:
-    """The columns of every public view, in their order."""
-    look = sa.inspect(connection)
-    return {view: [column["name"] for column in look.get_columns(view)] for view in VIEWS}

@@ -61,7 +61,7 @@ def test_every_page_answers_under_a_strict_policy_and_without_scripts_or_styles_
         assert tag != "script" or (attributes.get("src") or "").startswith("/static/")
 
 
-@pytest.mark.parametrize("path", [*LISTS, "/trends", "/data?question=standing", "/search?q=37"])
+@pytest.mark.parametrize("path", [*LISTS, "/trends", "/data?question=standing", "/data?view=recon_lines", "/search?q=37"])
 def test_every_list_is_also_csv_and_json_with_the_same_rows(world: World, path: str) -> None:
     more = "&" if "?" in path else "?"
     told = world.page(f"{path}{more}format=json")
@@ -128,7 +128,16 @@ def test_a_filter_that_is_none_is_told_and_not_guessed(world: World, path: str) 
 
 
 @pytest.mark.parametrize(
-    "path", ["/returns/acme/none", "/returns/nobody/1", "/runs/none", "/merchants/nobody", "/nope", "/data?question=none"]
+    "path",
+    [
+        "/returns/acme/none",
+        "/returns/nobody/1",
+        "/runs/none",
+        "/merchants/nobody",
+        "/nope",
+        "/data?question=none",
+        "/data?view=runs&format=csv",
+    ],
 )
 def test_what_is_not_there_is_a_page_with_the_search_box(world: World, path: str) -> None:
     answer = world.page(path)
