@@ -40,7 +40,6 @@ def rows_of(connection: sa.Connection, view: str, conditions: Sequence[str]) -> 
     where = f" WHERE {' AND '.join(wheres)}" if wheres else ""
     statement = f"SELECT {', '.join(kinds)} FROM {view}{where}"  # noqa: S608 - names of our own; what a person wrote is bound
     if dialect == "postgresql":
-        connection.execution_options(isolation_level="REPEATABLE READ")  # a cursor lives in a transaction
         connection.exec_driver_sql("SET LOCAL cursor_tuple_fraction = 1")  # it is read to its end: plan for that
     return _typed(connection.execution_options(yield_per=_AT_ONCE).execute(sa.text(statement), values), list(kinds.values()))
 

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from backhaul.store import bulk
+from backhaul.store.prepared import Parameter, one_of, prepared
 from backhaul.store.tables import receipt_lines, ties
 from backhaul.store.transaction import Transaction
 
@@ -26,9 +27,12 @@ def candidates(connection: sa.Connection, merchant: str | None, rma_key: str | N
 
 def ties_about(connection: sa.Connection, merchant: str, keys: Sequence[str]) -> list[sa.Row[Any]]:
     """The ties to these returns, and those of units that came under their own RMAs."""
-    query = sa.select(ties).where(ties.c.merchant == merchant)
-    found = [row for column in (ties.c.return_id, ties.c.rma_key) for row in bulk.select_by_keys(connection, query, column, keys)]
-    return list({(row.rma_key, row.sku): row for row in found}.values())
+    return list({(row.rma_key, row.sku): row for row in _about.for_keys(connection, keys, merchant=merchant)}.values())
+
+
+@prepared
+def _about(merchant: Parameter, keys: Parameter) -> sa.Select[Any]:
+    return sa.select(ties).where(ties.c.merchant == merchant, one_of(ties.c.return_id, keys) | one_of(ties.c.rma_key, keys))
 
 
 def tied_skus(connection: sa.Connection, merchant: str, rma_keys: Sequence[str]) -> dict[str, dict[str, str]]:
