@@ -17,7 +17,17 @@ from backhaul.store.by_hand import GivenUp, given_up, shadowed
 from backhaul.store.engine import Store
 
 Names = Annotated[list[str] | None, typer.Argument(help="Merchants; all of them when none is named.")]
-_SHOWN = ("records_in", "records_out", "quarantined", "decided_process", "decided_flag", "decided_hold", "delivered", "refused")
+_SHOWN = (
+    "records_in",
+    "records_out",
+    "unchanged",
+    "quarantined",
+    "decided_process",
+    "decided_flag",
+    "decided_hold",
+    "delivered",
+    "refused",
+)
 
 
 @app.command()

@@ -25,7 +25,17 @@ from backhaul.store.reports import discrepancies_by_kind, first_exceptions, wher
 FOLDER = Path("build/demo")
 MERCHANTS = dict(zip(("acme", "birch", "cedar", "dune", "elm"), WAREHOUSES, strict=False))  # each with its warehouse
 _MIX = {**MIX, "corrected": 6, "resolved_later": 8}
-_SHOWN = ("records_in", "records_out", "quarantined", "decided_process", "decided_flag", "decided_hold", "delivered", "refused")
+_SHOWN = (
+    "records_in",
+    "records_out",
+    "unchanged",
+    "quarantined",
+    "decided_process",
+    "decided_flag",
+    "decided_hold",
+    "delivered",
+    "refused",
+)
 
 
 def demonstrate(returns: int, seed: int) -> int:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from decimal import Decimal
 from typing import IO, Any
 
 import typer
@@ -47,24 +44,8 @@ def print_rows(
         say(f"{title}: {empty}")
         return
     from rich.console import Console
-    from rich.table import Table
 
-    names = list(columns or rows[0])
-    table = Table(title=printable.lines(title), title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for name in names:
-        is_number = all(isinstance(row[name], (int, float, Decimal)) or row[name] is None for row in rows)
-        table.add_column(name.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(row[name]) for name in names))
-    width = None if sys.stdout.isatty() else _PIPED_WIDTH
-    Console(width=width, markup=False, emoji=False).print(table)
+    from backhaul.cli.tables import fitted
 
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S")
-    if isinstance(value, float):
-        return f"{value:g}"
-    return printable.line(json.dumps(value) if isinstance(value, (list, dict)) else str(value))
+    console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, markup=False, emoji=False)
+    console.print(fitted(rows, list(columns or rows[0]), printable.lines(title), console.width))

@@ -16,6 +16,7 @@ from backhaul.connectors.loop.vendor import LOOP
 from backhaul.connectors.registry import WAREHOUSES
 from backhaul.domain import schema
 from backhaul.domain.keys import content_hash
+from backhaul.domain.plainly import plural
 from backhaul.domain.words import ExceptionKind
 from backhaul.errors import PermanentVendorError, StructuralError, UnauthorizedError
 from backhaul.pipeline.judging import judge, warned
@@ -202,7 +203,7 @@ def _write_exceptions(tx: Transaction, loaded: Sequence[ReceiptRecord], bad: Seq
             units = sum(line[5] or 0 for line in record.lines)
             parcel = record.values["package_id"] or "no tracking number"
             of = "that belongs to no RMA" if return_id is None else f"for return {return_id}, which Loop has not shown"
-            why = f"the warehouse received {units} units in a parcel {of} ({parcel})"
+            why = f"the warehouse received {plural(units, 'unit')} in a parcel {of} ({parcel})"
             raise_exception(tx, ExceptionKind.BLIND_RECEIPT, record.rma_key, why, None)
         resolve_exception(tx, ExceptionKind.RECEIPT_QUARANTINED, record.rma_key)
     for held in bad:

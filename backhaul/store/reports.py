@@ -10,13 +10,13 @@ _STAGES = "SELECT stage, count(*) FROM recon_returns WHERE merchant = :merchant 
 _KINDS = "SELECT kind, count(*) FROM recon_exceptions WHERE merchant = :merchant GROUP BY kind ORDER BY kind"
 _EXCEPTIONS = "SELECT * FROM recon_exceptions WHERE merchant = coalesce(:merchant, merchant) ORDER BY opened_at, merchant, kind, subject"
 _STANDING = """
-SELECT merchant, warehouse, stage, decision, count(*) AS returns, sum(expected_units) AS units, round(sum(return_total), 2) AS value,
-       round(sum(value_at_risk), 2) AS at_risk
-FROM recon_returns GROUP BY merchant, warehouse, stage, decision ORDER BY merchant, stage, decision
+SELECT merchant, warehouse, stage, decision, currency, count(*) AS returns, sum(expected_units) AS units,
+       round(sum(return_total), 2) AS value, round(sum(value_at_risk), 2) AS at_risk
+FROM recon_returns GROUP BY merchant, warehouse, stage, decision, currency ORDER BY merchant, stage, decision, currency
 """
 _DISCREPANCIES = """
-SELECT merchant, kind, count(DISTINCT return_id) AS returns, sum(units) AS units, round(sum(value), 2) AS value
-FROM recon_discrepancies GROUP BY merchant, kind ORDER BY merchant, kind
+SELECT merchant, kind, currency, count(DISTINCT return_id) AS returns, sum(units) AS units, round(sum(value), 2) AS value
+FROM recon_discrepancies GROUP BY merchant, kind, currency ORDER BY merchant, kind, currency
 """
 _FIRST_EXCEPTIONS = "SELECT merchant, kind, return_id, why FROM recon_exceptions ORDER BY merchant, kind, return_id LIMIT :limit"
 
