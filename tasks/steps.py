@@ -5,6 +5,7 @@ A step is a Prefect task. Inside a flow run Prefect records it; outside one, whe
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -12,6 +13,7 @@ from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
 
+log = logging.getLogger("backhaul.steps")  # the name that a terminal's progress listens to
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -21,6 +23,7 @@ class Step(Task[P, R]):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the step."""
+        log.info("%s: %s", getattr(args[0], "merchant", "all") if args else "all", self.name.replace("-", " "))
         if FlowRunContext.get() is None:
             return self.fn(*args, **kwargs)
         return super().__call__(*args, **kwargs)

@@ -10,6 +10,7 @@ import typer
 from backhaul.cli.app import As, Chosen, Json, Why, app, fleet_settings, settings, store
 from backhaul.cli.braking import agreed
 from backhaul.cli.output import print_json, print_rows, say
+from backhaul.cli.progress import told
 from backhaul.cli.running import Done, report_failures, run_each, run_round
 from backhaul.errors import BackhaulError
 from backhaul.pipeline.session import check_secrets
@@ -163,10 +164,12 @@ def _run(flow: object, merchants: list[str] | None, as_json: bool, title: str, *
     names = merchants or sorted(fleet.merchants)
     Store(fleet.store_url()).ready().close()
     if of_many is not None and (len(names) > 1 or (has_broken and not merchants)):
-        done = run_round(of_many, merchants=merchants, config=Chosen.config, trigger="command", **parameters)
+        with told(title):
+            done = run_round(of_many, merchants=merchants, config=Chosen.config, trigger="command", **parameters)
     else:
         check_secrets(fleet, names)
-        done = run_each(flow, names, config=Chosen.config, trigger="command", **parameters)
+        with told(title):
+            done = run_each(flow, names, config=Chosen.config, trigger="command", **parameters)
     _show(done, as_json, title)
     raise typer.Exit(report_failures(done))
 

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from backhaul.cli.app import Chosen, Json, Merchant, app, fleet_settings, settings, store
 from backhaul.cli.output import print_json, print_rows, say
+from backhaul.cli.progress import told
 from backhaul.cli.running import Done, report_failures, run_each, run_round
 from backhaul.connectors.loop.endpoints import RETURNS
 from backhaul.domain.plainly import money, plural
@@ -137,10 +138,12 @@ def audit(
     names = merchants or sorted(chosen.merchants)
     Store(chosen.store_url()).ready().close()
     if len(names) > 1 or (has_broken and not merchants):
-        done = run_round(fleet.audit_all, merchants=merchants, days=days, config=Chosen.config, trigger="command")
+        with told("Audit"):
+            done = run_round(fleet.audit_all, merchants=merchants, days=days, config=Chosen.config, trigger="command")
     else:
         check_secrets(chosen, names)
-        done = run_each(flow, names, days=days, config=Chosen.config, trigger="command")
+        with told("Audit"):
+            done = run_each(flow, names, days=days, config=Chosen.config, trigger="command")
     if as_json:
         print_json([{"merchant": one.merchant, "error": one.error, "counts": one.counts} for one in done])
     else:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.rule import Rule
 
 from backhaul.cli.output import print_rows, say
+from backhaul.cli.progress import told
 from backhaul.cli.running import Done, report_failures, run_each
 from backhaul.connectors.registry import WAREHOUSES
 from backhaul.sandbox.scenarios import MIX, populate, receive_some
@@ -95,7 +96,8 @@ def _sync(console: Console, title: str, config: Path) -> list[Done]:
 
     console.print(Rule(title, align="left"))
     started = time.monotonic()
-    done = run_each(sync, list(MERCHANTS), config=str(config), trigger="demo")
+    with told(title):
+        done = run_each(sync, list(MERCHANTS), config=str(config), trigger="demo")
     print_rows([one.row(_SHOWN) for one in done], as_json=False, title=f"{time.monotonic() - started:.1f} s")
     report_failures(done)
     return done

@@ -11,6 +11,7 @@ import typer
 from backhaul.cli.app import Chosen, Json, app, settings
 from backhaul.cli.commands import Group
 from backhaul.cli.output import print_json, print_rows
+from backhaul.cli.progress import told
 from backhaul.cli.running import report_failures, run_each
 from backhaul.config import Settings
 from backhaul.connectors.registry import WAREHOUSES
@@ -37,7 +38,8 @@ def _importer(vendor: WarehouseVendor) -> Callable[..., None]:
         name = _merchant_of(vendor, chosen, merchant)
         check_secrets(chosen, [name], by_file=True)
         Store(chosen.store_url()).ready().close()
-        done = run_each(flow, [name], file=str(file), warehouse=vendor.name, config=Chosen.config, trigger="command")
+        with told("Import"):
+            done = run_each(flow, [name], file=str(file), warehouse=vendor.name, config=Chosen.config, trigger="command")
         if as_json:
             print_json([{"merchant": one.merchant, "error": one.error, "counts": one.counts} for one in done])
         elif not done[0].error:

@@ -70,6 +70,8 @@ Params = Mapping[str, str | int]
 
 # Nothing has left this machine when one of these is raised.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
+_UNREACHED = "check base_url, and that this machine reaches it; nothing is lost, the next run goes on"
+_LATER = "nothing is lost, the next run goes on; ask the vendor if it lasts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +230,8 @@ class Http:
         except httpx.HTTPError as error:
             limit = f", {self._timeout:g} s for a whole call" if isinstance(error, httpx.TimeoutException) else ""
             is_certain = method == "GET" or isinstance(error, _NOT_SENT)
-            raise TransientVendorError(f"{what} failed: {error.__class__.__name__}{limit}", is_certain=is_certain) from None
+            way_out = _UNREACHED if isinstance(error, _NOT_SENT) else _LATER
+            raise TransientVendorError(f"{what} failed: {error.__class__.__name__}{limit}; {way_out}", is_certain=is_certain) from None
         except _TooLongError:
             failure = f"{what} was answered with more than {ANSWER_LONGEST // 1_000_000} MB, which nothing that it documents is"
             if method == "GET":
@@ -254,7 +257,7 @@ class Http:
         if status == 429:
             self._budget.pause(PAUSE_UNASKED if asked is None else asked)
             raise ThrottledError(failure, is_certain=True, retry_after=asked)
-        raise TransientVendorError(failure, is_certain=not is_write, retry_after=asked)
+        raise TransientVendorError(f"{failure}; {_LATER}", is_certain=not is_write, retry_after=asked)
 
     def _refuse(self, status: int, body: bytes, what: str, *, is_write: bool) -> NoReturn:
         said = self._said(body)

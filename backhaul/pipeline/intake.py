@@ -40,6 +40,7 @@ class Pull:
 
     def __init__(self, session: Session, window: Window, states: Sequence[str] | None = None) -> None:
         self.is_through = False  # the batch given last is the last one, and every state pass has completed
+        self.given = 0  # returns that have been read
         self.total = self.bad = 0  # returns that came, and those of them that were newly put in quarantine
         self.high_water_at: datetime | None = None
         self._batches = session.loop.batches(window.start, window.end, BATCH, states or RETURNS.states)
