@@ -28,8 +28,7 @@ Words = Annotated[list[str], typer.Argument(help="An order, return id, RMA, trac
 
 _FOUND_COLUMNS = ("merchant", "order_name", "return_id", "loop_state", "what", "shown")
 _RUN_COLUMNS = (
-    *("started_at", "flow", "merchant", "trigger", "state", "records_in", "records_out", "quarantined", "delivered", "refused"),
-    *("duration_s", "flow_run_id", "error"),
+    *("started_at", "flow", "merchant", "state", "records_in", "records_out", "unchanged", "quarantined", "delivered", "refused", "error"),
 )
 
 

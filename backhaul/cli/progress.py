@@ -22,10 +22,13 @@ class _Shown(logging.Handler):
         self._line = line
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show it."""
+        """Show it; a warning stays where it was shown."""
         from rich.text import Text
 
-        self._line.update(Text(printable.line(record.getMessage())))
+        said = Text(printable.line(record.getMessage()))
+        self._line.update(said)
+        if record.levelno >= logging.WARNING:
+            self._line.console.print(said)
 
 
 @contextmanager
@@ -37,13 +40,15 @@ def told(what: str) -> Iterator[None]:
     from rich.console import Console
 
     logger = logging.getLogger("backhaul")
-    level = logger.level
+    level, propagates = logger.level, logger.propagate
     with Console(stderr=True, markup=False).status(what) as line:
         shown = _Shown(line)
         logger.addHandler(shown)
         logger.setLevel(logging.INFO)
+        logger.propagate = False  # Prefect's own handler would print each line besides
         try:
             yield
         finally:
             logger.removeHandler(shown)
             logger.setLevel(level)
+            logger.propagate = propagates

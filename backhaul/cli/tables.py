@@ -32,12 +32,13 @@ def fitted(rows: Sequence[Row], names: Sequence[str], title: str, width: int) ->
     has_currency = any(row.get("currency") for row in rows)
     shown = [name for name in names if any(row[name] not in (None, "") for row in rows) and not (has_currency and name == "currency")]
     cells = [[cell(name, row[name], row.get("currency")) for name in shown] for row in rows]
-    heads = [name.replace("_", " ") for name in shown]
+    heads = [name.removeprefix("records_").replace("_", " ") for name in shown]
     widest = [max(len(head), *(len(line[place]) for line in cells)) for place, head in enumerate(heads)]
     is_prose = [any(len(line[place]) > _PROSE_LEAST and " " in line[place] for line in cells) for place in range(len(heads))]
     least = [_PROSE_LEAST if prose else most for most, prose in zip(widest, is_prose, strict=True)]
     if sum(least) + _GAP * (len(heads) - 1) > width:
-        return _listed(cells, heads, title)
+        told = [name for name in shown if any(row[name] != 0 for row in rows)]  # nothing but zeros says little
+        return _listed(cells, heads, title) if len(told) == len(shown) else fitted(rows, told, title, width)
     table = Table(
         title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False, padding=(0, _GAP, 0, 0)
     )

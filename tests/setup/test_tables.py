@@ -38,3 +38,9 @@ def test_amounts_have_two_decimals_and_their_currency_and_times_no_microseconds(
     assert "$86.50" in text and "86.50 CAD" in text and "$12,345.60" in text
     assert text.count("2026-11-25 09:28:24") == 2
     assert "empty" not in text and ".228" not in text
+
+
+def test_columns_of_zeros_give_way_before_a_table_is_taken_apart():
+    row = {"merchant": "acme"} | {f"a_rather_long_name_{number}": number // 3 for number in range(5)}
+    text = drawn([row])
+    assert "merchant  a rather long name 3" in text and "long name 0" not in text
