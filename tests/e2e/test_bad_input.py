@@ -200,6 +200,7 @@ def test_postgresql_going_away_in_the_middle_fails_the_run_and_the_rerun_complet
     with server.connect() as connection:
         connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
     server.dispose()
+    house.store.close()  # the test's own connections were ended too
     house.sync()
     assert house.outcome(return_id) == ("process", [], "processed")
 
