@@ -168,8 +168,25 @@ def list_exceptions(merchant: Merchant = None, as_json: Json = False) -> None:
     """All that needs a person, oldest first, each with its remedy."""
     with store() as opened, opened.read() as connection:
         rows = all_exceptions(connection, merchant)
-    columns = None if as_json else ("opened_at", "merchant", "kind", "subject", "why", "remedy")
+    taken = ("assigned_to",) if any(row["assigned_to"] for row in rows) else ()
+    columns = None if as_json else ("opened_at", *taken, "merchant", "kind", "subject", "why", "remedy")
     print_rows(rows, as_json=as_json, title="Exceptions", columns=columns, empty="none")
+
+
+@raised.command("assign")
+def assign_exceptions(
+    subject: Annotated[str, typer.Argument(help="What it is about: a subject of the list, or a return id.")],
+    to: Annotated[str, typer.Option("--to", help="Who takes it; '' for nobody.")],
+    merchant: Merchant = None,
+    why: Why = None,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Say who takes exceptions, so that others leave them to them. Nothing else changes."""
+    with store() as opened:
+        assigned = operator(opened, who).assign(subject, to, why, merchant=merchant)
+    rows = [{"merchant": one.merchant, "kind": one.kind, "subject": one.subject, "assigned_to": to} for one in assigned]
+    print_rows(rows, as_json=as_json, title="Assigned", empty=f"nothing open about {subject} that is another's")
 
 
 @raised.command("resolve")

@@ -1,4 +1,4 @@
-"""What an operator may do in the console: resolve, retry, release, pause and resume; each previewed, confirmed, and written down.
+"""What an operator may do in the console: resolve, assign, retry, release, pause and resume; each previewed, confirmed, and written down.
 
 An act is first asked for by a link or a form that changes nothing (`GET /acts/NAME?item=…`), which shows what it would be about. Only the
 confirmation acts (`POST`), and only with a token that this browser was given: a page of another site has neither it nor the cookie that it
@@ -32,7 +32,10 @@ _APART = "|"
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One act. `parts` name what an item is made of; `do` acts on one item and says how many things it changed."""
+    """One act. `parts` name what an item is made of; `do` acts on one item and says how many things it changed.
+
+    `asks` is the label of a person's name that the confirmation gives as the item's last part; such an act needs no reason.
+    """
 
     title: str
     noun: str
@@ -41,11 +44,17 @@ class Act:
     parts: tuple[str, ...]
     lead: str
     do: Callable[[Operator, list[str], str], int]
+    asks: str = ""
 
 
 def _resolve(by: Operator, item: list[str], why: str) -> int:
     merchant, kind, subject = item
     return len(by.resolve(subject, why, kind=kind, merchant=merchant))
+
+
+def _assign(by: Operator, item: list[str], why: str) -> int:
+    merchant, kind, subject, to = item
+    return len(by.assign(subject, to, why, kind=kind, merchant=merchant))
 
 
 def _retry(by: Operator, item: list[str], why: str) -> int:
@@ -75,12 +84,19 @@ def _resume(by: Operator, item: list[str], why: str) -> int:
         return 0
 
 
+_EXCEPTION = ("merchant", "kind", "subject")
 _DELIVERY = ("merchant", "kind", "return id")
 ACTS = {
     "resolve": Act(
-        *("Resolve exceptions", "exception", "resolved", "/exceptions", ("merchant", "kind", "subject")),
+        *("Resolve exceptions", "exception", "resolved", "/exceptions", _EXCEPTION),
         "You say that you have dealt with these. They open again only for another cause; nothing is sent to anyone.",
         _resolve,
+    ),
+    "assign": Act(
+        *("Assign exceptions", "exception", "assigned", "/exceptions", _EXCEPTION),
+        "You say who takes these, so that others leave them to them. Nothing else changes.",
+        _assign,
+        asks="Who takes them (empty for nobody)",
     ),
     "retry": Act(
         *("Try deliveries again", "delivery", "owed again", "/deliveries", _DELIVERY),
@@ -144,7 +160,7 @@ class Acting:
         items = _items(act, request.query_params.getlist("item"))
         if not items:
             raise HTTPException(400, "Nothing was marked. Mark what it should be about, then try again.")
-        return await run_in_threadpool(respond, request, "act.html", title=act.title, act=act, items=items, apart=_APART)
+        return await run_in_threadpool(respond, request, "act.html", title=act.title, act=act, items=items, apart=_APART, name=self.by.name)
 
     async def _do(self, request: Request, act: Act) -> Response:
         body = b""
@@ -155,10 +171,11 @@ class Acting:
         told = parse_qs(body.decode("utf-8", "replace"))
         self._refuse_forged(request, told.get("token", [""])[0])
         why = told.get("why", [""])[0].strip()
-        if not why:
+        if not why and not act.asks:
             raise HTTPException(400, "Say why, for the record. Go back and write a line.")
         items = _items(act, told.get("item", []))
-        done = await run_in_threadpool(lambda: sum(act.do(self.by, item, why) for item in items))
+        named = [told.get("to", [""])[0].strip()] if act.asks else []
+        done = await run_in_threadpool(lambda: sum(act.do(self.by, item + named, why) for item in items))
         back = act.back + items[0][0] if act.back.endswith("/") and items else act.back
         return RedirectResponse(f"{back}?done={request.path_params['act']}:{done}", status_code=303)
 

@@ -36,6 +36,7 @@ _ACTS = {
     Act.RETRY: "had it tried again",
     Act.FROM_SHADOW: "had sent what was decided in shadow mode",
     Act.RESOLVE: "dealt with an exception",
+    Act.ASSIGN: "said who takes an exception",
     Act.ARCHIVE: "set the return aside",
     Act.CONFIRM: "confirmed whose units these are",
 }

@@ -123,6 +123,7 @@ class Act(StrEnum):
     RETRY = "retry"
     FROM_SHADOW = "from_shadow"
     RESOLVE = "resolve"
+    ASSIGN = "assign"
     ARCHIVE = "archive"
     QUARANTINE_RETRY = "quarantine_retry"
     CONFIRM = "confirm"

@@ -21,7 +21,7 @@ from backhaul.store import by_hand, outbox
 from backhaul.store.archive import archive_returns
 from backhaul.store.by_hand import Waiting
 from backhaul.store.engine import Store
-from backhaul.store.exceptions import Settled, merchants_with_open, resolve_exception, settle_exceptions
+from backhaul.store.exceptions import Settled, assign_exceptions, merchants_with_open, resolve_exception, settle_exceptions
 from backhaul.store.guards import note_guards
 from backhaul.store.operators import record
 from backhaul.store.pauses import Pause, end_pauses, keep_pause, standing_pauses
@@ -84,6 +84,22 @@ class Operator:
             with self._write(name) as tx:
                 for one in settle_exceptions(tx, subject, kind):
                     record(tx, self._who, Act.RESOLVE, one.subject, return_id=one.return_id, detail=one.kind, why=_said(why))
+                    found.append(one)
+        return found
+
+    def assign(
+        self, subject: str, to: str | None, why: str | None = None, *, kind: str | None = None, merchant: str | None = None
+    ) -> list[Settled]:
+        """Have a person, or nobody, take open exceptions about a subject, or a return; returns those that were not theirs before."""
+        taker = _named(to) if to else None
+        found: list[Settled] = []
+        with self.store.read() as connection:
+            merchants = merchants_with_open(connection, subject, kind, merchant)
+        for name in merchants:
+            with self._write(name) as tx:
+                for one in assign_exceptions(tx, subject, taker, kind):
+                    detail = f"{one.kind}, to {taker or 'nobody'}"
+                    record(tx, self._who, Act.ASSIGN, one.subject, return_id=one.return_id, detail=detail, why=_said(why))
                     found.append(one)
         return found
 

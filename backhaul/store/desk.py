@@ -125,12 +125,14 @@ EXCEPTIONS = Listing(
         Column("currency", of="r.currency"),
         Column("opened_at", "time", "e.opened_at"),
         Column("age_days", "count", "e.age_days"),
+        Column("assigned_to", of="e.assigned_to"),
     ),
     filters={
         "merchant": "e.merchant = :merchant",
         "kind": "e.kind = :kind",
         "age": "e.age_days >= :age",
         "value": "r.return_total >= :value",
+        "assigned": "e.assigned_to = :assigned",
     },
     orders={
         "opened_at": Column("opened_at", "time", "e.opened_at"),
@@ -139,6 +141,7 @@ EXCEPTIONS = Listing(
     key=("e.merchant", "e.kind", "e.subject"),
     is_oldest_first=True,
     kinds={"age": "count", "value": "money"},
+    choices={("assigned", "nobody"): "e.assigned_to IS NULL"},
 )
 QUARANTINE = Listing(
     source="quarantine",

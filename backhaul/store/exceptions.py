@@ -38,7 +38,7 @@ def raise_exception(tx: Transaction, kind: ExceptionKind, subject: str, why: str
         tx.connection.execute(sa.insert(exceptions).values(key | rest))
     elif before.resolved_at is not None:
         if not before.is_settled or before.why != why:
-            values = {"why": why, "opened_at": tx.now, "resolved_at": None, "is_settled": False, "run_id": tx.run_id}
+            values = {"why": why, "opened_at": tx.now, "resolved_at": None, "is_settled": False, "run_id": tx.run_id, "assigned_to": None}
             tx.connection.execute(sa.update(exceptions).where(same).values(values))
     elif before.why != why:
         tx.connection.execute(sa.update(exceptions).where(same).values(why=why, run_id=tx.run_id))
@@ -78,7 +78,7 @@ def _open(merchant: Parameter, keys: Parameter) -> sa.Select[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """An exception that a person dealt with."""
+    """An exception that a person dealt with, or took."""
 
     merchant: str
     kind: str
@@ -95,11 +95,20 @@ def merchants_with_open(connection: sa.Connection, subject: str, kind: str | Non
 def settle_exceptions(tx: Transaction, subject: str, kind: str | None = None) -> list[Settled]:
     """Mark the merchant's open exceptions about a subject, or a return, as dealt with by a person; returns them."""
     about = (exceptions.c.merchant == tx.merchant) & _about(subject, kind)
-    settled = sa.update(exceptions).where(about).values(resolved_at=tx.now, is_settled=True)
-    rows = tx.connection.execute(settled.returning(exceptions.c.merchant, exceptions.c.kind, exceptions.c.subject, exceptions.c.return_id))
-    found = [Settled(*row) for row in rows]
+    found = _changed(tx, sa.update(exceptions).where(about).values(resolved_at=tx.now, is_settled=True))
     tx.move(one.return_id for one in found)
-    return sorted(found, key=lambda one: (one.kind, one.subject))
+    return found
+
+
+def assign_exceptions(tx: Transaction, subject: str, to: str | None, kind: str | None = None) -> list[Settled]:
+    """Have a person, or nobody, take the merchant's open exceptions about a subject, or a return; returns those that were not theirs."""
+    about = (exceptions.c.merchant == tx.merchant) & _about(subject, kind) & exceptions.c.assigned_to.is_distinct_from(to)
+    return _changed(tx, sa.update(exceptions).where(about).values(assigned_to=to))
+
+
+def _changed(tx: Transaction, change: sa.Update) -> list[Settled]:
+    rows = tx.connection.execute(change.returning(exceptions.c.merchant, exceptions.c.kind, exceptions.c.subject, exceptions.c.return_id))
+    return sorted((Settled(*row) for row in rows), key=lambda one: (one.kind, one.subject))
 
 
 def _about(subject: str, kind: str | None) -> sa.ColumnElement[bool]:

@@ -471,6 +471,7 @@ exceptions = Table(
     Column("resolved_at", Time),
     Column("is_settled", Boolean, nullable=False, comment="A person dealt with it: it opens again only for another cause."),
     Column("run_id", Text, nullable=False),
+    Column("assigned_to", Text, comment="Who has taken it; null for nobody."),
     Index("ix_exceptions_return", "merchant", "return_id"),
     Index("ix_exceptions_open", "merchant", "kind", **indexed.IS_UNRESOLVED.index()),
 )
@@ -542,7 +543,7 @@ operator_actions = Table(
         "action",
         Text,
         nullable=False,
-        comment="pause, resume, release, reject, retry, from_shadow, resolve, archive, quarantine_retry or confirm.",
+        comment="pause, resume, release, reject, retry, from_shadow, resolve, assign, archive, quarantine_retry or confirm.",
     ),
     Column("subject", Text, nullable=False, comment="What it was about: a return, a vendor, an exception's subject, an age."),
     Column("return_id", Text, comment="Null where it was about no one return."),

@@ -27,13 +27,13 @@ def acting(request: pytest.FixtureRequest) -> Iterator[World]:
     desk.store.close()
 
 
-def confirm(world: World, address: str, why: str = "seen with the warehouse") -> httpx.Response:
+def confirm(world: World, address: str, why: str = "seen with the warehouse", **more: str) -> httpx.Response:
     """Confirm what a preview shows, as its form does."""
     fields = [
         attributes for tag, attributes in Read(world.page(address).text).tags if tag == "input" and attributes.get("type") == "hidden"
     ]
     told = {name: [str(one["value"]) for one in fields if one["name"] == name] for name in ("token", "item")}
-    return world.http.post(address.split("?")[0], data=told | {"why": why})
+    return world.http.post(address.split("?")[0], data=told | {"why": why} | more)
 
 
 def acts(world: World, action: str) -> list[tuple[str, str, str]]:
@@ -61,6 +61,24 @@ def test_a_preview_changes_nothing_and_a_confirmation_resolves_once_and_is_writt
     with acting.house.store.write() as connection:  # the other tests of this world count them
         connection.execute(sa.text("UPDATE exceptions SET resolved_at = NULL, is_settled = :no WHERE subject = :s AND kind = :k"),
                            {"no": False, "s": subject, "k": kind})  # fmt: skip
+
+
+def test_an_exception_is_taken_by_a_person_found_by_it_and_let_go(acting: World) -> None:
+    item = resolvable(acting)[0]
+    merchant, kind, subject = item.split("|")
+    address = f"/acts/assign?{httpx.QueryParams({'item': item})}"
+    assert 'name="to" value="Kim"' in acting.page(address).text
+    assert subject not in [row["subject"] for row in acting.page("/exceptions?assigned=Noor&format=json").json()]
+    assert confirm(acting, address, why="", to="Noor").headers["location"] == "/exceptions?done=assign:1"
+    assert confirm(acting, address, why="", to="Noor").headers["location"] == "/exceptions?done=assign:0"
+    listed = acting.page("/exceptions?assigned=Noor&format=json").json()
+    assert [(row["merchant"], row["kind"], row["subject"], row["assigned_to"]) for row in listed] == [(merchant, kind, subject, "Noor")]
+    nobodys = acting.page("/exceptions?assigned=nobody&format=json").json()
+    assert nobodys and (merchant, kind, subject) not in [(row["merchant"], row["kind"], row["subject"]) for row in nobodys]
+    assert "Noor" in acting.page("/exceptions").text
+    assert confirm(acting, address, why="back from leave", to=" ").headers["location"] == "/exceptions?done=assign:1"
+    assert acting.page("/exceptions?assigned=Noor&format=json").json() == []
+    assert acts(acting, "assign") == [("Kim", subject, None), ("Kim", subject, "back from leave")]
 
 
 def test_many_are_resolved_at_once(acting: World) -> None:

@@ -119,6 +119,9 @@ def test_an_exception_that_a_person_resolves_says_who_and_why_in_the_life_of_its
     house.receive(return_id, "unknown_status")
     house.sync()
     assert "unknown_condition" in house.exceptions(return_id)
+    assert house.command("exceptions", "assign", return_id, "--to", "kim", "--as", "sam").returncode == 0
+    assert [row["assigned_to"] for row in json.loads(house.command("exceptions", "list", "--json").stdout)] == ["kim"]
+    assert "sam said who takes an exception." in house.command("show", return_id, "--json").stdout
     assert house.command("exceptions", "resolve", return_id, "--why", "they meant good", "--as", "kim").returncode == 0
     assert house.exceptions(return_id) == set() and acts(house, "resolve")[-1] == ("kim", return_id, "they meant good")
     assert "kim dealt with an exception: they meant good." in house.command("show", return_id, "--json").stdout

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from backhaul.domain.words import ExceptionKind
 from backhaul.store.engine import Store
-from backhaul.store.exceptions import Settled, raise_exception, resolve_exception, settle_exceptions
+from backhaul.store.exceptions import Settled, assign_exceptions, raise_exception, resolve_exception, settle_exceptions
 from backhaul.store.tables import exceptions
 from backhaul.store.transaction import Transaction
 
@@ -55,3 +55,18 @@ def test_one_that_a_person_settled_opens_again_only_for_another_cause(store: Sto
     assert open_ones(store) == []
     raise_one(store, "sunlit")
     assert [why for why, _ in open_ones(store)] == ["sunlit"]
+
+
+def test_one_that_opens_anew_is_nobody_s(store: Store) -> None:
+    raise_one(store, "moonlit")
+    with store.write() as connection:
+        tx = Transaction(connection, "acme", "run", NOW)
+        assert assign_exceptions(tx, "501", "kim") == [Settled("acme", "unknown_condition", "501", "501")]
+        assert assign_exceptions(tx, "501", "kim") == []
+    raise_one(store, "sunlit")  # still open, still hers
+    with store.write() as connection:
+        assert connection.execute(sa.select(exceptions.c.assigned_to)).scalar_one() == "kim"
+        resolve_exception(Transaction(connection, "acme", "run", NOW), KIND, "501")
+    raise_one(store, "moonlit")
+    with store.read() as connection:
+        assert connection.execute(sa.select(exceptions.c.assigned_to)).scalar_one() is None

@@ -39,7 +39,8 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """One list. `noun` is what it counts; `usual` are filters that hold until others are chosen; `acts` are an operator's."""
+    """One list. `noun` is what it counts; `usual` are filters that hold until others are chosen; `acts` are an operator's,
+    `beside` others that the items of the first are good for."""
 
     title: str
     noun: str
@@ -49,6 +50,7 @@ class ListPage:
     shown: tuple[Shown, ...]
     usual: tuple[tuple[str, str], ...] = ()
     acts: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 STAGES = ("unannounced", "announced", "receiving", "held", "decided", "processed", "flagged", "ended", "exception", "history")
@@ -92,6 +94,7 @@ LISTS: dict[str, ListPage] = {
             _MERCHANT,
             Filter("age", "At least days old", kind="number"),
             Filter("value", "At least worth", kind="number"),
+            Filter("assigned", "Whose (or nobody)"),
         ),
         (
             Shown("kind", "Kind", "kind"),
@@ -100,8 +103,10 @@ LISTS: dict[str, ListPage] = {
             Shown("why", "Why, and what to do", "why"),
             Shown("value", "Value", "money", "value"),
             Shown("opened_at", "Open since", "time", "opened_at"),
+            Shown("assigned_to", "Whose"),
         ),
         acts=("resolve",),
+        beside=("assign",),
     ),
     "/quarantine": ListPage(
         "Quarantine",

@@ -7,7 +7,8 @@ SELECT
     e.why,  -- What happened.
     e.remedy,  -- What to do about it.
     e.opened_at,  -- Since when.
-    CAST({{ days("e.opened_at", now()) }} AS INTEGER) AS age_days  -- Whole days since.
+    CAST({{ days("e.opened_at", now()) }} AS INTEGER) AS age_days,  -- Whole days since.
+    e.assigned_to  -- Who has taken it; null for nobody.
 FROM exceptions e
 WHERE e.resolved_at IS NULL
 UNION ALL
@@ -19,6 +20,7 @@ SELECT
     q.reason AS why,
     'Have the record put right at its source; it is taken in by itself, or by: backhaul quarantine retry.' AS remedy,
     q.quarantined_at AS opened_at,
-    CAST({{ days("q.quarantined_at", now()) }} AS INTEGER) AS age_days
+    CAST({{ days("q.quarantined_at", now()) }} AS INTEGER) AS age_days,
+    CAST(NULL AS TEXT) AS assigned_to
 FROM quarantine q
 WHERE q.released_at IS NULL
