@@ -19,7 +19,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from backhaul.console.desk import respond
+from backhaul.config import Settings
+from backhaul.connectors.loop.vendor import LOOP
+from backhaul.console.desk import desk_of, respond
 from backhaul.domain.plainly import plural
 from backhaul.errors import BackhaulError
 from backhaul.pipeline.acting import Operator
@@ -160,6 +162,7 @@ class Acting:
         items = _items(act, request.query_params.getlist("item"))
         if not items:
             raise HTTPException(400, "Nothing was marked. Mark what it should be about, then try again.")
+        _refuse_unknown(act, items, desk_of(request).settings)
         return await run_in_threadpool(respond, request, "act.html", title=act.title, act=act, items=items, apart=_APART, name=self.by.name)
 
     async def _do(self, request: Request, act: Act) -> Response:
@@ -174,6 +177,7 @@ class Acting:
         if not why and not act.asks:
             raise HTTPException(400, "Say why, for the record. Go back and write a line.")
         items = _items(act, told.get("item", []))
+        _refuse_unknown(act, items, desk_of(request).settings)
         named = [told.get("to", [""])[0].strip()] if act.asks else []
         done = await run_in_threadpool(lambda: sum(act.do(self.by, item + named, why) for item in items))
         back = act.back + items[0][0] if act.back.endswith("/") and items else act.back
@@ -192,6 +196,16 @@ def _items(act: Act, texts: list[str]) -> list[list[str]]:
     if len(items) > _MOST or any(len(item) != len(act.parts) or not "".join(item).isprintable() or not item[0] for item in items):
         raise HTTPException(400, f"An item is {_APART.join(act.parts)}, and {_MOST} can be done at once.")
     return items
+
+
+def _refuse_unknown(act: Act, items: list[list[str]], settings: Settings) -> None:
+    """Raises HTTPException where a pause is of a merchant or a vendor that the config does not have: it would hold up nothing."""
+    for name, vendor in items if act is ACTS["pause"] else ():
+        merchant = settings.merchants.get(name)
+        if merchant is None:
+            raise HTTPException(404, f"No merchant {name} is in the config.")
+        if vendor not in ("", LOOP.name, *merchant.warehouses()):
+            raise HTTPException(400, f"{name} has no vendor {vendor}; it has {', '.join((LOOP.name, *merchant.warehouses()))}.")
 
 
 def told(done: str) -> str:

@@ -138,6 +138,16 @@ def test_an_act_without_a_reason_or_about_nothing_is_refused(acting: World) -> N
     assert acting.page("/acts/erase?item=acme|loop").status_code == 404
 
 
+@pytest.mark.parametrize(("item", "status"), [("nobody|loop", 404), ("nobody|", 404), ("acme|nowhere", 400), ("acme|*", 400)])
+def test_a_pause_of_what_the_config_does_not_have_is_refused_and_not_written(acting: World, item: str, status: int) -> None:
+    address = f"/acts/pause?{httpx.QueryParams({'item': item})}"
+    assert acting.page(address).status_code == status
+    token = Read(acting.page("/acts/pause?item=acme|loop").text)
+    [given] = [attributes["value"] for tag, attributes in token.tags if tag == "input" and attributes.get("name") == "token"]
+    assert acting.http.post("/acts/pause", data={"token": given, "item": item, "why": "x"}).status_code == status
+    assert acting.house.rows("SELECT merchant FROM pauses") == []
+
+
 def test_a_console_that_reads_has_no_acts(sqlite_world: World) -> None:
     assert sqlite_world.page("/acts/resolve?item=a|b|c").status_code == 404
     assert "checkbox" not in sqlite_world.page("/exceptions").text
