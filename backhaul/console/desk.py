@@ -40,7 +40,7 @@ MENU = (
 TONES = {
     "good": ("✓", "process processed confirmed completed available released live taken_in accepted"),
     "bad": ("✕", "exception refused failed dead damaged missing quarantined unreadable never_shown"),
-    "warn": ("!", "flag flagged hold held unverifiable unexpected over unknown_return review shadow"),
+    "warn": ("!", "flag flagged hold held unverifiable unexpected over unknown_return review shadow warn"),
     "wait": ("◔", "wait announced unannounced receiving decided pending sending running awaited waiting open"),
 }
 _TONE_OF = {word: (tone, sign) for tone, (sign, words) in TONES.items() for word in words.split()}

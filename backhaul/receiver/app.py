@@ -34,6 +34,7 @@ from backhaul.connectors.registry import VENDORS
 from backhaul.errors import StoreError, StructuralError
 from backhaul.pipeline.session import Clock
 from backhaul.receiver.admission import Door
+from backhaul.receiver.entrances import Entrances
 from backhaul.receiver.metrics import Metrics
 from backhaul.receiver.readings import as_events
 from backhaul.receiver.worker import Worker
@@ -66,6 +67,7 @@ class Service:
     clock: Clock
     oldest_allowed: timedelta
     worker: Worker | None = None
+    entrances: Entrances | None = None
 
 
 def make_app(service: Service) -> Starlette:
@@ -76,11 +78,16 @@ def make_app(service: Service) -> Starlette:
         service.writer.start()
         if service.worker is not None:
             service.worker.start()
+        stopping = asyncio.Event()
+        telling = None if service.entrances is None else asyncio.create_task(service.entrances.keep_telling(stopping))
         log.info("receiving", extra={"fields": {"entrances": len(service.door.entrances)}})
         yield
+        stopping.set()
         await run_in_threadpool(service.writer.stop)
         if service.worker is not None:
             await run_in_threadpool(service.worker.stop)
+        if telling is not None:
+            await telling
         log.info("stopped")
 
     routes = [
@@ -111,6 +118,8 @@ def _webhook(service: Service) -> Callable[[Request], object]:
             response = _answer(200, "kept")
         except _Refusal as refusal:
             response = _answer(refusal.status, refusal.message, refusal.headers)
+            if service.entrances is not None:
+                service.entrances.note_refusal(merchant, source, refusal.status)
         service.metrics.requests.labels(source, str(response.status_code)).inc()
         service.metrics.seconds.observe(time.perf_counter() - began)
         return response

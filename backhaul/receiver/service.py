@@ -14,6 +14,7 @@ from backhaul.config import Settings
 from backhaul.pipeline.session import Clock, utc_now
 from backhaul.receiver.admission import Door
 from backhaul.receiver.app import Service, make_app
+from backhaul.receiver.entrances import Entrances
 from backhaul.receiver.metrics import Metrics
 from backhaul.receiver.protocol import BACKLOG, BoundedProtocol, most_connections
 from backhaul.receiver.worker import MakeWork, Worker
@@ -31,10 +32,10 @@ def make_service(settings: Settings, store: Store, *, oldest_allowed: timedelta 
 
 
 def with_worker(service: Service, config: str | None, make_work: MakeWork) -> Service:
-    """The service with a process of its own that works on the events."""
+    """The service as it stays: with a process of its own that works on the events, and its word in the store that it is open."""
     worker = Worker(config, make_work, service.metrics.observe)
     service.writer.on_kept = worker.notify
-    return replace(service, worker=worker)
+    return replace(service, worker=worker, entrances=Entrances(service.store, service.door.entrances, service.clock))
 
 
 def serve(service: Service, host: str, port: int) -> None:

@@ -20,6 +20,7 @@ from backhaul.domain.reasons import Reasons
 from backhaul.domain.words import ALL_VENDORS
 from backhaul.pipeline.session import Clock, utc_now
 from backhaul.setup.checking import run_checks
+from backhaul.setup.webhooks import LOOKS, Look, look_at
 from backhaul.store import whereabouts
 from backhaul.store.circuits import read_circuits
 from backhaul.store.due import paused
@@ -117,6 +118,7 @@ class StoreChecks:
             lane.append(Check("reasons", name, partial(self.reasons, name, mine)))
             lane.append(Check("circuits", name, partial(self.circuits, name)))
             lane.append(Check("pauses", name, partial(self.pauses, name)))
+            lane.extend(Check(check, name, partial(self.webhooks, name, mine, check, look)) for check, look in LOOKS.items())
             if self._is_deep:
                 lane.append(Check("whereabouts", name, partial(self.whereabouts, name)))
         return lane
@@ -224,6 +226,13 @@ class StoreChecks:
         )
         remedy = f"Nothing is lost. Run 'backhaul resume {merchant}' when what was wrong is put right."
         return warn("pauses", merchant, f"{told} ({waiting} deliveries wait)", remedy)
+
+    def webhooks(self, merchant: str, settings: MerchantSettings, check: str, look: Look) -> Finding:
+        """Whether webhooks still come, by one of the looks."""
+        if self._store is None:
+            return unchecked(check, merchant, "the store is not ready")
+        with self._store.read() as connection:
+            return look(look_at(connection, merchant, settings, self._clock()))
 
     def reasons(self, merchant: str, settings: MerchantSettings) -> Finding:
         """How many of the last 30 days' lines have a reason that the present config maps to a warehouse code."""

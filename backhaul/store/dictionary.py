@@ -46,6 +46,7 @@ PURPOSES = {
     "pauses": "What is held back by hand: a merchant, or one of its vendors.",
     "operator_actions": "What people did.",
     "prunings": "What retention let go, with the proof of it.",
+    "entrances": "Where a vendor's webhooks come in: when a receiver was last open there, and what it refused.",
     "reason_codes": "The config's table of reasons.",
     "circuits": "Vendors to which calls fail, and since when.",
 }

@@ -190,6 +190,19 @@ def arrivals_since(connection: sa.Connection, merchant: str, since: datetime) ->
     return found
 
 
+def last_webhook(connection: sa.Connection, merchant: str, source: str) -> datetime | None:
+    """When the newest webhook of a source arrived; None where none has."""
+    mine = (events.c.merchant == merchant, events.c.source == source, events.c.channel == "webhook")
+    return connection.execute(sa.select(sa.func.max(events.c.received_at)).where(*mine)).scalar()
+
+
+def waiting_of(connection: sa.Connection, merchant: str) -> tuple[int, datetime | None]:
+    """How many of a merchant's events no run has taken in, and since when the oldest waits."""
+    query = sa.select(sa.func.count(), sa.func.min(events.c.received_at)).where(events.c.merchant == merchant, _WAITING)
+    number, oldest_at = connection.execute(query).one()
+    return number, oldest_at
+
+
 def without_record(connection: sa.Connection, merchant: str, received_before: datetime, limit: int) -> list[tuple[int, str]]:
     """(event id, record key) of the oldest events about a return that its source did not show when they came."""
     found = _without_record(connection, merchant=merchant, before=received_before, most=limit)

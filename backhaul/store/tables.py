@@ -503,6 +503,18 @@ prunings = Table(
     Index("ix_prunings_merchant", "merchant", "pruned_at"),
 )
 
+entrances = Table(
+    "entrances",
+    metadata,
+    _merchant(),
+    Column("source", Text, primary_key=True, comment="The vendor whose webhooks come in here."),
+    Column("open_at", Time, nullable=False, comment="When a receiver last said that it is open."),
+    Column("refused", Integer, nullable=False, comment="Requests refused since `refused_since`, none of them a day after the one before."),
+    Column("refused_since", Time),
+    Column("refused_at", Time),
+    Column("refused_status", Integer, comment="The HTTP status that the last of them was answered with."),
+)
+
 reason_codes = Table(
     "reason_codes",
     metadata,

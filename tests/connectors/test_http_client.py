@@ -37,6 +37,28 @@ def failed_write(http) -> VendorError:
     return caught.value
 
 
+LATER = "nothing is lost, the next run goes on"
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure", "way_out"),
+    [
+        (None, "ConnectError", f"check base_url, and that this machine reaches it; {LATER}"),
+        (Answer(trick="hang"), "ReadTimeout, 0.2 s for a whole call", f"{LATER}; ask the vendor if it lasts"),
+        (said({"message": "down"}, 503), "answered 503: down", f"{LATER}; ask the vendor if it lasts"),
+    ],
+)
+def test_a_vendor_that_is_away_is_told_with_the_way_out(vendor, connect, answer, failure, way_out):
+    if answer is not None:
+        vendor.says(answer)
+    http = connect(refused_url() if answer is None else vendor.url, timeout=0.2)
+    for ask in (lambda: http.read("/x"), lambda: http.write("POST", "/x", {})):
+        with pytest.raises(TransientVendorError) as caught:
+            ask()
+        assert str(caught.value).startswith("acme: loop: ") and failure in str(caught.value)
+        assert str(caught.value).endswith(f"; {way_out}")
+
+
 @pytest.mark.parametrize("trick", ["hang", "close", "reset", "truncate"])
 def test_a_write_that_breaks_off_is_uncertain_and_made_once(vendor, connect, trick):
     vendor.says(Answer(trick=trick))

@@ -145,6 +145,12 @@ def test_what_is_not_there_is_a_page_with_the_search_box(world: World, path: str
     assert sum(tag == "input" and attributes.get("name") == "q" for tag, attributes in Read(answer.text).tags) == 2
 
 
+def test_a_merchants_page_says_what_is_wrong_with_its_webhooks_and_the_way_out(world: World) -> None:
+    text = unescape(world.page("/merchants/acme").text)
+    assert "no receiver is open for loop and masonhub: none has ever been" in text
+    assert "Start 'backhaul serve' on this store" in text
+
+
 def test_one_match_opens_and_several_are_listed(world: World) -> None:
     return_id = some_return(world, "process")
     only = world.page(f"/search?q={return_id}&merchant=acme")

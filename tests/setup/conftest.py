@@ -18,6 +18,7 @@ from backhaul.connectors.findings import Finding
 from backhaul.sandbox import Sandbox
 from backhaul.sandbox.settings import config_env, config_toml
 from backhaul.store.engine import Store
+from backhaul.store.entrances import tell
 from backhaul.store.tables import runs, watermarks
 
 PUBLIC_URL = "https://returns.example.com"
@@ -125,11 +126,12 @@ def healthy(place: Place, synced_store: Path, run: Run) -> Place:
 
 
 def freshen(place: Place, at: datetime, newest_news: datetime | None = None) -> None:
-    """Let the last sync have ended at this moment."""
+    """Let the last sync have ended at this moment, while a receiver is open."""
     store = Store(place.store_url)
     with store.write() as connection:
         connection.execute(runs.update().values(started_at=at - timedelta(seconds=1), finished_at=at))
         connection.execute(watermarks.update().values(high_water_at=newest_news or at))
+        tell(connection, [("acme", "loop"), ("acme", "masonhub")], {}, datetime.now(UTC))
     store.close()
 
 

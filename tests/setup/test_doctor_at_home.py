@@ -27,6 +27,9 @@ def test_a_store_that_does_not_exist_is_not_made_by_looking(place, findings):
         "reasons",
         "circuits",
         "pauses",
+        "receiver",
+        "webhooks.refused",
+        "webhooks.stopped",
     }
     assert list(place.config.parent.glob("store.db*")) == []
 

@@ -1,4 +1,4 @@
-"""One merchant: its mode, its routes, how far each source is taken in, and the reasons that no code is given for."""
+"""One merchant: mode, routes, whether its webhooks come, how far each source is taken in, and the reasons that no code is given for."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backhaul.console.desk import desk_of, respond
+from backhaul.setup.webhooks import troubles
 from backhaul.store import overview as asked
 from backhaul.store.by_hand import held_by_guard
 from backhaul.store.pauses import standing_pauses
@@ -33,6 +34,7 @@ def one_merchant(request: Request) -> Response:
             "codes": asked.reason_table(connection, name),
             "recent": asked.last_runs(connection, name),
             "backlog": asked.backlogs(connection).get(name, {}),
+            "troubles": troubles(connection, name, found, now),
             "kinds": [row for row in asked.exceptions_by_age(connection) if row["merchant"] == name],
         }
     return respond(request, "merchant.html", title=name, name=name, merchant=found, **values)
