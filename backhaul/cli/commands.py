@@ -5,7 +5,6 @@ So that help costs no import, and a command the imports of its own module alone.
 
 from __future__ import annotations
 
-import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from typer._click.core import Context
     from typer._click.formatting import HelpFormatter
 
-_FIRST_SENTENCE = re.compile(r"(?<=\.)\s.*", re.DOTALL)  # all that comes after it
 Listed = dict[str, tuple[str, str]]
 
 COMMANDS: dict[str, Listed] = {
@@ -90,7 +88,13 @@ class Group(TyperGroup):
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
         """The first sentence of each, over as many lines as it takes."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, _FIRST_SENTENCE.sub("", command.help or "")) for name, command in self.commands.items()])
+            formatter.write_dl([(name, _first_sentence(command.help or "")) for name, command in self.commands.items()])
+
+
+def _first_sentence(text: str) -> str:
+    words = " ".join(text.split())
+    first, full_stop, _ = words.partition(". ")
+    return first + full_stop.strip()
 
 
 class Commands(TyperGroup):

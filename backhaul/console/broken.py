@@ -14,7 +14,7 @@ _LONGEST_KEY = 100  # characters (RET-016, LINE-012, RCPT-008)
 
 def broken_fields(record: Mapping[str, Any], reason: str) -> set[str]:
     """The names of the fields that break a rule's words (`expectations/`): those it names, or whose values are not what it asks for."""
-    words = set(re.findall(r"\w+", reason.lower()))
+    words = set(re.findall(r"\w{1,100}", reason.lower()))
     return {name for name, value in record.items() if _is_broken(name, value, words)}
 
 

@@ -168,3 +168,10 @@ def test_an_update_that_a_newer_one_overtook_before_it_was_read_back_is_over_too
     history.sync()
     updates = history.account.rows("SELECT state FROM deliveries WHERE merchant = :m AND kind = 'rma.update' ORDER BY delivery_id")
     assert [row["state"] for row in updates] == ["confirmed", "confirmed"]
+
+
+def test_a_return_of_days_that_a_backfill_has_read_before_is_announced_when_its_webhook_comes(begin: Tell) -> None:
+    history = begin()
+    history.look_back()
+    history.look_back()
+    history.sync()
