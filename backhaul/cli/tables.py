@@ -39,15 +39,13 @@ def fitted(rows: Sequence[Row], names: Sequence[str], title: str, width: int) ->
     if sum(least) + _GAP * (len(heads) - 1) > width:
         told = [name for name in shown if any(row[name] != 0 for row in rows)]  # nothing but zeros says little
         return _listed(cells, heads, title) if len(told) == len(shown) else fitted(rows, told, title, width)
-    table = Table(
-        title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False, padding=(0, _GAP, 0, 0)
-    )
+    table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
     for place, name in enumerate(shown):
         is_number = all(isinstance(row[name], (int, float, Decimal)) or row[name] is None for row in rows) or name in _AMOUNTS
         table.add_column(heads[place], justify="right" if is_number else "left", no_wrap=not is_prose[place])
     for line in cells:
         table.add_row(*(_styled(text) for text in line))
-    return table
+    return Group(Text(title, style="bold"), table)  # a table's own title is broken at the table's width
 
 
 def _listed(cells: Sequence[Sequence[str]], heads: Sequence[str], title: str) -> RenderableType:
