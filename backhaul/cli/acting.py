@@ -11,24 +11,13 @@ from backhaul.cli.app import As, Chosen, Json, Why, app, fleet_settings, setting
 from backhaul.cli.braking import agreed
 from backhaul.cli.output import print_json, print_rows, say
 from backhaul.cli.progress import told
-from backhaul.cli.running import Done, report_failures, run_each, run_round
+from backhaul.cli.running import SHOWN, Done, report_failures, run_each, run_round
 from backhaul.errors import BackhaulError
 from backhaul.pipeline.session import check_secrets
 from backhaul.store.by_hand import GivenUp, given_up, shadowed
 from backhaul.store.engine import Store
 
 Names = Annotated[list[str] | None, typer.Argument(help="Merchants; all of them when none is named.")]
-_SHOWN = (
-    "records_in",
-    "records_out",
-    "unchanged",
-    "quarantined",
-    "decided_process",
-    "decided_flag",
-    "decided_hold",
-    "delivered",
-    "refused",
-)
 
 
 @app.command()
@@ -178,4 +167,4 @@ def _show(done: list[Done], as_json: bool, title: str) -> None:
     if as_json:
         print_json([{"merchant": one.merchant, "error": one.error, "counts": one.counts} for one in done])
     else:
-        print_rows([one.row(_SHOWN) for one in done], as_json=False, title=title, empty="no merchant in the config")
+        print_rows([one.row(SHOWN) for one in done], as_json=False, title=title, empty="no merchant in the config")

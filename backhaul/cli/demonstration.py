@@ -14,7 +14,7 @@ from rich.rule import Rule
 
 from backhaul.cli.output import print_rows, say
 from backhaul.cli.progress import told
-from backhaul.cli.running import Done, report_failures, run_each
+from backhaul.cli.running import SHOWN, Done, report_failures, run_each
 from backhaul.connectors.registry import WAREHOUSES
 from backhaul.sandbox.scenarios import MIX, populate, receive_some
 from backhaul.sandbox.server import Sandbox
@@ -26,17 +26,6 @@ from backhaul.store.reports import discrepancies_by_kind, first_exceptions, wher
 FOLDER = Path("build/demo")
 MERCHANTS = dict(zip(("acme", "birch", "cedar", "dune", "elm"), WAREHOUSES, strict=False))  # each with its warehouse
 _MIX = {**MIX, "corrected": 6, "resolved_later": 8}
-_SHOWN = (
-    "records_in",
-    "records_out",
-    "unchanged",
-    "quarantined",
-    "decided_process",
-    "decided_flag",
-    "decided_hold",
-    "delivered",
-    "refused",
-)
 
 
 def demonstrate(returns: int, seed: int) -> int:
@@ -98,7 +87,7 @@ def _sync(console: Console, title: str, config: Path) -> list[Done]:
     started = time.monotonic()
     with told(title):
         done = run_each(sync, list(MERCHANTS), config=str(config), trigger="demo")
-    print_rows([one.row(_SHOWN) for one in done], as_json=False, title=f"{time.monotonic() - started:.1f} s")
+    print_rows([one.row(SHOWN) for one in done], as_json=False, title=f"{time.monotonic() - started:.1f} s")
     report_failures(done)
     return done
 

@@ -12,6 +12,18 @@ from backhaul.errors import BackhaulError, ConfigError
 if TYPE_CHECKING:
     from backhaul.pipeline.rounds import Outcome
 
+SHOWN = (  # of a run's counts, by a table
+    "records_in",
+    "records_out",
+    "unchanged",
+    "quarantined",
+    "decided_process",
+    "decided_flag",
+    "decided_hold",
+    "delivered",
+    "refused",
+)
+
 
 @dataclass(slots=True)
 class Done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,6 +14,7 @@ from backhaul.connectors.base import Rejected, ReturnBatch
 from backhaul.connectors.loop.endpoints import RETURNS
 from backhaul.domain import schema
 from backhaul.domain.keys import content_hash
+from backhaul.domain.plainly import plural
 from backhaul.domain.windows import Window
 from backhaul.domain.words import ExceptionKind
 from backhaul.errors import StructuralError
@@ -27,6 +29,8 @@ from backhaul.store.returns import known_returns, load_returns, read_back
 from backhaul.store.transaction import Transaction
 from backhaul.store.watermarks import move_watermark
 
+log = logging.getLogger(__name__)
+
 SOURCE = "loop"
 PULLED = LISTED  # the source that is judged as a whole; a read-back and a webhook bring single returns
 BATCH = 1_500  # returns, two pages: the processor's cache holds what is made of them, and a transaction stays short
@@ -35,12 +39,12 @@ BATCH = 1_500  # returns, two pages: the processor's cache holds what is made of
 class Pull:
     """A window of Loop's list, read batch by batch, so that neither memory nor a transaction grows with the window.
 
-    Each batch is loaded before the next is read. A crash in between leaves the watermark where it was, and what is met again is no news.
+    A batch is loaded before the one after the next is read. A crash in between leaves the watermark where it was, and what is met again is
+    no news.
     """
 
     def __init__(self, session: Session, window: Window, states: Sequence[str] | None = None) -> None:
         self.is_through = False  # the batch given last is the last one, and every state pass has completed
-        self.given = 0  # returns that have been read
         self.total = self.bad = 0  # returns that came, and those of them that were newly put in quarantine
         self.high_water_at: datetime | None = None
         self._batches = session.loop.batches(window.start, window.end, BATCH, states or RETURNS.states)
@@ -72,6 +76,7 @@ def keep_news(session: Session, batch: ReturnBatch, source: str, is_history: boo
     if pull is not None:
         intake.pull = pull
         pull.total += intake.total
+        log.info("%s: %s of Loop so far", session.merchant, plural(pull.total, "return"))
         pull.high_water_at = max((at for at in (pull.high_water_at, *(r.updated_at for r in records)) if at is not None), default=None)
     with session.store.read() as connection:
         known = known_returns(connection, session.merchant, [r.return_id for r in records if r.return_id])

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 
 import pandas as pd
@@ -13,7 +12,6 @@ import pandas as pd
 from backhaul.connectors.base import ReceiptBatch, ReturnBatch
 from backhaul.connectors.loop.endpoints import RETURNS
 from backhaul.connectors.loop.normalise import normalise
-from backhaul.domain.plainly import plural
 from backhaul.domain.windows import Window, next_sync_window, split
 from backhaul.pipeline import acting, intake, receiving
 from backhaul.pipeline.intake import Intake, Pull
@@ -21,8 +19,6 @@ from backhaul.pipeline.session import Session
 from backhaul.store import quarantine
 from backhaul.store.polls import Scan
 from backhaul.store.watermarks import watermark
-
-log = logging.getLogger(__name__)
 
 OVERLAP = timedelta(minutes=10)  # rows that Loop commits late are met again; upserts make it free
 
@@ -61,8 +57,6 @@ def what_came_since(session: Session) -> Window:
 def extract(session: Session, pull: Pull) -> Batch | None:
     """The next batch of the Loop returns that changed in a window, as typed frames; None when all have been given."""
     batch = pull.next()
-    pull.given += 0 if batch is None else len(batch.returns)
-    log.info("%s: %s of Loop so far", session.merchant, plural(pull.given, "return"))
     return None if batch is None else Batch(batch, pull=pull)
 
 

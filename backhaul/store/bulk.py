@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
-from backhaul.store.prepared import Prepared, one_of, prepared
+from backhaul.store.prepared import Prepared, chunks, one_of, prepared
 from backhaul.store.types import driver_form
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 Row = Sequence[Any]
 _FEW = 50  # below this many rows a plain executemany beats staging on PostgreSQL
 _CELLS = 4_000  # values that a statement on SQLite takes; the most that it can is 32,766
-_KEYS_A_QUERY = 5_000
 
 
 def upsert(
@@ -42,7 +41,7 @@ def insert(connection: sa.Connection, table: sa.Table, columns: Sequence[str], r
 
 def delete(connection: sa.Connection, table: sa.Table, merchant: str, column: str, keys: Sequence[str]) -> None:
     """Delete the merchant's rows whose `column` is one of `keys`."""
-    for some in _chunks(keys):
+    for some in chunks(keys):
         _delete(table, column)(connection, merchant=merchant, keys=some)
 
 
@@ -53,13 +52,8 @@ def _delete(table: sa.Table, column: str) -> Prepared:
 
 def select_by_keys(connection: sa.Connection, query: sa.Select[Any], column: sa.Column[Any], keys: Sequence[Any]) -> Iterator[sa.Row[Any]]:
     """Run `query` for the rows whose `column` is one of `keys`, some thousand keys at a time."""
-    for some in _chunks(keys):
+    for some in chunks(keys):
         yield from connection.execute(query.where(one_of(column, some)))
-
-
-def _chunks(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(keys), _KEYS_A_QUERY):
-        yield keys[start : start + _KEYS_A_QUERY]
 
 
 def _write(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row], conflict: str, is_new: bool) -> None:

@@ -37,8 +37,8 @@ class Prepared:
 
     def for_keys(self, connection: sa.Connection, keys: Sequence[Any], **values: Any) -> Iterator[sa.Row[Any]]:
         """The rows for as many `keys` as there are, some thousand at a time."""
-        for start in range(0, len(keys), _KEYS_A_QUERY):
-            yield from self(connection, keys=keys[start : start + _KEYS_A_QUERY], **values)
+        for some in chunks(keys):
+            yield from self(connection, keys=some, **values)
 
 
 def prepared(build: Callable[..., sa.Executable]) -> Prepared:
@@ -47,6 +47,12 @@ def prepared(build: Callable[..., sa.Executable]) -> Prepared:
     What a parameter is compared with gives it its type; `one_of` makes it a list.
     """
     return Prepared(build)
+
+
+def chunks(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """As many keys at a time as a statement takes."""
+    for start in range(0, len(keys), _KEYS_A_QUERY):
+        yield keys[start : start + _KEYS_A_QUERY]
 
 
 class _Keys(TypeDecorator[Sequence[Any]]):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from backhaul.errors import BackhaulError
 from backhaul.pipeline import intake
 from backhaul.pipeline.intake import Pull
 from backhaul.sandbox import scenarios
+from backhaul.store.tables import watermarks
 from flows.recorded import recorded_run
 from tasks.returns import check_returns, extract_returns, keep_news, load_returns, pending_windows
 from tests.e2e.house import House
@@ -57,3 +60,24 @@ def test_a_catch_up_that_breaks_off_keeps_what_it_has_and_a_rerun_changes_nothin
     before = behind.dump()
     behind.sync()
     assert behind.dump() == before
+
+
+@pytest.mark.parametrize("days", [119, 120, 300])
+def test_a_sync_months_late_asks_for_the_shipping_notice_in_spans_that_loop_takes(
+    build: Callable[..., House], days: int
+) -> None:
+    house = build({"acme": {"mode": "shadow"}})
+    house.shop()
+    house.sync()
+    today = datetime.now(UTC)
+    with house.store.write() as connection:
+        connection.execute(sa.update(watermarks).values(high_water_at=today - timedelta(days=days)))
+    before = len(house.world.journal.calls("loop.asn"))
+
+    counts = house.sync().counts
+
+    asked = [call.params for call in house.world.journal.calls("loop.asn")[before:]]
+    spans = [(date.fromisoformat(str(one["from"])), date.fromisoformat(str(one["to"]))) for one in asked]
+    assert "asn_unavailable" not in counts
+    assert max(to - since for since, to in spans) < timedelta(days=120)  # both days are counted
+    assert spans[0][0] <= (today - timedelta(days=days)).date() and spans[-1][1] >= today.date()
