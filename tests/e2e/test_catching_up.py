@@ -63,9 +63,7 @@ def test_a_catch_up_that_breaks_off_keeps_what_it_has_and_a_rerun_changes_nothin
 
 
 @pytest.mark.parametrize("days", [119, 120, 300])
-def test_a_sync_months_late_asks_for_the_shipping_notice_in_spans_that_loop_takes(
-    build: Callable[..., House], days: int
-) -> None:
+def test_a_sync_months_late_asks_for_the_shipping_notice_in_spans_that_loop_takes(build: Callable[..., House], days: int) -> None:
     house = build({"acme": {"mode": "shadow"}})
     house.shop()
     house.sync()
