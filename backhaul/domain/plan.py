@@ -28,8 +28,8 @@ def plan(facts: ReturnFacts, terms: Terms, now: datetime) -> Plan:
     rma = facts.rma if facts.rma is not None and facts.rma.stage is not RmaStage.GONE else None
     parcels = (*((rma,) if rma else ()), *facts.tied)
     units = count_units(one for parcel in parcels for one in parcel.units)
-    has_come = (rma is not None and rma.is_terminal) or _has_come_otherwise(facts, units)
-    is_terminal = has_come and facts.receipt_quarantine is None
+    has_come = (rma is not None and rma.is_terminal) or _has_come_by_ties(facts, units)
+    is_terminal = has_come and all(one.is_terminal for one in facts.tied) and facts.receipt_quarantine is None
     matched = match(facts.lines, units, is_terminal)
     creates = facts.of(DeliveryKind.RMA_CREATE)
     judged = Facts(
@@ -49,12 +49,12 @@ def plan(facts: ReturnFacts, terms: Terms, now: datetime) -> Plan:
     return result
 
 
-def _has_come_otherwise(facts: ReturnFacts, units: Mapping[str, Mapping[Condition, int]]) -> bool:
+def _has_come_by_ties(facts: ReturnFacts, units: Mapping[str, Mapping[Condition, int]]) -> bool:
     """Whether every unit is there, though the return's own RMA is not finished: a person has tied them to it.
 
     That a unit is missing is never concluded from a tie: it may still come under the return's own RMA.
     """
-    return bool(facts.tied) and all(one.is_terminal for one in facts.tied) and not match(facts.lines, units, is_terminal=False).awaited
+    return bool(facts.tied) and not match(facts.lines, units, is_terminal=False).awaited
 
 
 def _settle(facts: ReturnFacts) -> tuple[list[Change], ReturnFacts]:

@@ -126,6 +126,23 @@ def test_units_in_inspection_hold_the_return_they_are_tied_to(house: House, sam:
     assert house.outcome(mine) == ("process", [], "processed")
 
 
+def test_nothing_is_decided_while_the_newest_receipt_of_tied_units_is_in_quarantine(house: House, sam: Operator) -> None:
+    mine = house.shop("SCARF-M", "SCARF-L")
+    house.sync()
+    parcel = blind(house, "SCARF-M")
+    sam.confirm("acme", parcel, mine)
+    house.receive(mine, {"SCARF-L": {"available": 1}})
+    rma = house.world.masonhub("acme").by_id(parcel.removeprefix("dc:"))
+    assert rma is not None
+    rma.lines[0]["receiving_details"] = {"available": [{"notes": "", "quantity": -1}]}
+    house.world.masonhub("acme").touch(rma)
+    house.sync()
+    assert house.outcome(mine)[0] == "wait" and house.effects("loop.process", mine) == 0
+    recount(house, parcel, "SCARF-M", "available")
+    house.sync()
+    assert house.outcome(mine) == ("process", [], "processed")
+
+
 def test_units_beyond_one_return_are_another_s_and_no_longer_its_own(house: House, sam: Operator) -> None:
     sender, mine = house.shop(TEE), house.shop(CAP)
     house.sync()

@@ -15,10 +15,12 @@ from tests.e2e.conftest import Build
 from tests.e2e.house import House
 
 
-def suppose(house: House, *words: str, merchant: str = "acme") -> Supposed:
+def suppose(house: House, *words: str, merchant: str = "acme", days: int = 0) -> Supposed:
+    """What if, of the day before and `days` to come."""
     settings = load(house.file).merchant(merchant)
     now = datetime.now(UTC)
-    return what_if(house.store, merchant, settings, Window(now - timedelta(days=1), now), changed(settings.policy, words))
+    whole = Window(now - timedelta(days=1), now + timedelta(days=days))
+    return what_if(house.store, merchant, settings, whole, changed(settings.policy, words))
 
 
 def found(supposed: Supposed) -> dict[str, tuple[str, str]]:
@@ -84,6 +86,9 @@ def test_a_past_that_is_no_longer_kept_is_not_guessed(house: House) -> None:
     house.receive(pending, "quality_control")
     house.sync()
     assert found(suppose(house, "pending_hold_days=0")) == {pending: ("hold", "flag")}
+    # A hold falls due within the range though nothing new is told by then.
+    assert found(suppose(house, "pending_hold_days=3", days=4)) == {pending: ("hold", "flag")}
+    assert found(suppose(house, "pending_hold_days=3", days=2)) == {}
     with house.store.write() as connection:
         connection.exec_driver_sql("UPDATE events SET body = '' WHERE source = 'masonhub'")
     supposed = suppose(house, "pending_hold_days=0")

@@ -194,9 +194,14 @@ def test_a_file_takes_its_place_whole_and_for_its_owner_alone(tmp_path: Path) ->
     with pytest.raises(EOFError), table_files.put_in_place(file) as opened:
         opened.writelines(_cut_off())
     assert file.read_text() == "before" and os.listdir(tmp_path) == ["out.csv"]
+    old = file.open()  # whoever reads it meanwhile reads it to its end
     with table_files.put_in_place(file) as opened:
         opened.write(b"whole")
+        opened.flush()
+        assert file.read_text() == "before"
     assert file.read_text() == "whole" and stat.S_IMODE(file.stat().st_mode) == 0o600 and os.listdir(tmp_path) == ["out.csv"]
+    with old:
+        assert old.read() == "before"
 
 
 def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
